@@ -1,0 +1,22 @@
+package model
+
+import "time"
+
+// CommandKind is what a person can ask of a job.
+type CommandKind string
+
+// Commands to a job.
+const (
+	CommandAbort    CommandKind = "abort"    // before the switch: stop and undo
+	CommandConfirm  CommandKind = "confirm"  // after the switch: let go of the source's leftovers
+	CommandRollback CommandKind = "rollback" // before the switch: undo; after it: send back
+	CommandTune     CommandKind = "tune"     // change the limits while it runs
+)
+
+// Command is one wish of a person for a job. A nil limit stays as it is.
+type Command struct {
+	Kind        CommandKind    `json:"kind"`
+	Bandwidth   *uint64        `json:"bandwidth,omitempty"` // MiB/s, 0 is no limit
+	MaxDowntime *time.Duration `json:"max_downtime,omitempty"`
+	By          string         `json:"by,omitempty"`
+}

@@ -29,6 +29,7 @@ const (
 	Planned        Kind = "planned"         // fact: the plan, with everything that undo needs
 	Marking        Kind = "marking"         // intent: marker on the domain, autostart off
 	Creating       Kind = "creating"        // intent: one volume that does not exist on the target
+	NotCreated     Kind = "not-created"     // fact: the volume announced last is somebody else's
 	Beginning      Kind = "begin"           // intent: Begin on the source
 	Preparing      Kind = "prepare"         // intent: Prepare on the target
 	Performing     Kind = "perform"         // intent: Perform on the source

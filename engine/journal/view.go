@@ -89,6 +89,8 @@ func (v View) apply(r Record) (View, error) {
 		v.Baseline = r.Baseline
 	case Creating:
 		v.Volumes = append(slices.Clip(v.Volumes), *r.Volume)
+	case NotCreated:
+		v.Volumes = slices.DeleteFunc(slices.Clone(v.Volumes), func(w Volume) bool { return r.Volume != nil && w == *r.Volume })
 	case Beginning:
 		v.Begun = true
 	case Preparing:

@@ -1,0 +1,59 @@
+package rollback
+
+import (
+	"context"
+	"fmt"
+
+	"horcrux/engine/model"
+)
+
+// cleanDisks ends the copy that came in, which holds the disks open, and
+// deletes the volumes that this move created.
+func cleanDisks(ctx context.Context, e *Env) (string, error) {
+	st, err := look(ctx, e.Target)
+	if err != nil {
+		return "", err
+	}
+	if st.State == model.StateRunning {
+		return "", fmt.Errorf("%s: %w: nothing is touched on either side", e.Target.Name(), ErrTargetRuns)
+	}
+	if e.EndTarget != nil {
+		// An error here says nothing: what counts is what is seen below.
+		_ = e.EndTarget(ctx)
+	}
+	ended := false
+	if e.View.Prepared {
+		if st, err = look(ctx, e.Target); err != nil {
+			return "", err
+		}
+		if st.Live() {
+			if err := e.Target.Destroy(ctx); err != nil {
+				if st, lookErr := look(ctx, e.Target); lookErr != nil || st.Live() {
+					return "", fmt.Errorf("cannot end the copy on %s: %w", e.Target.Name(), err)
+				}
+			}
+		}
+		if _, err := await(ctx, e.Target, e.Patience, func(s model.DomainStatus) bool { return !s.Live() }); err != nil {
+			return "", err
+		}
+		ended = true
+	}
+	for _, v := range e.View.Volumes {
+		if err := e.Target.DeleteVolume(ctx, v.Path); err != nil {
+			return "", fmt.Errorf("cannot delete %s on %s: %w", v.Path, v.Node, err)
+		}
+	}
+	return describeDisks(ended, len(e.View.Volumes), e.Target.Name()), nil
+}
+
+func describeDisks(ended bool, volumes int, node model.NodeName) string {
+	switch {
+	case volumes == 0 && !ended:
+		return "nothing was made on " + string(node)
+	case volumes == 0:
+		return "the incoming copy is gone; no volumes were made"
+	case volumes == 1:
+		return "1 volume deleted"
+	}
+	return fmt.Sprintf("%d volumes deleted", volumes)
+}

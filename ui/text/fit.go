@@ -1,0 +1,146 @@
+package text
+
+import (
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// Ellipsis stands for what did not fit.
+const Ellipsis = "…"
+
+// Width is the number of cells that s takes; escape sequences take none.
+func Width(s string) int {
+	if isPlain(s) {
+		return len(s)
+	}
+	return ansi.StringWidth(s)
+}
+
+// Cut returns s in at most w cells, its end replaced by an ellipsis if it was
+// longer. Styled text keeps its style.
+func Cut(s string, w int) string {
+	switch {
+	case w <= 0:
+		return ""
+	case isPlain(s):
+		if len(s) <= w {
+			return s
+		}
+		return s[:w-1] + Ellipsis
+	case ansi.StringWidth(s) <= w:
+		return s
+	}
+	return ansi.Truncate(s, w, Ellipsis)
+}
+
+// CutLeft returns s in at most w cells, keeping its end: for paths, whose end
+// tells more than their beginning.
+func CutLeft(s string, w int) string {
+	if w <= 0 {
+		return ""
+	}
+	n := Width(s)
+	if n <= w {
+		return s
+	}
+	return ansi.TruncateLeft(s, n-w+1, Ellipsis)
+}
+
+// Fit returns s in exactly w cells, cut or padded on the right.
+func Fit(s string, w int) string {
+	s = Cut(s, w)
+	return s + Spaces(w-Width(s))
+}
+
+// FitRight returns s in exactly w cells, cut or padded on the left.
+func FitRight(s string, w int) string {
+	s = Cut(s, w)
+	return Spaces(w-Width(s)) + s
+}
+
+// Center returns s in exactly w cells with the padding on both sides.
+func Center(s string, w int) string {
+	s = Cut(s, w)
+	left := max(0, w-Width(s)) / 2
+	return Fit(Spaces(left)+s, w)
+}
+
+// Spaces returns n spaces, none for a negative n.
+func Spaces(n int) string {
+	const some = "                                                                "
+	if n <= 0 {
+		return ""
+	}
+	if n <= len(some) {
+		return some[:n]
+	}
+	return strings.Repeat(" ", n)
+}
+
+// Wrap breaks s into lines of at most w cells, between words where it can.
+func Wrap(s string, w int) []string {
+	if w <= 0 || s == "" {
+		return nil
+	}
+	lines := strings.Split(ansi.Wrap(s, w, " -/"), "\n")
+	for i, l := range lines {
+		lines[i] = Cut(strings.TrimRight(l, " "), w)
+	}
+	return lines
+}
+
+// Block returns s as exactly h lines of exactly w cells.
+func Block(s string, w, h int) string {
+	if h <= 0 || w <= 0 {
+		return ""
+	}
+	lines := strings.Split(s, "\n")
+	if len(lines) > h {
+		lines = lines[:h]
+	}
+	var b strings.Builder
+	for i := range h {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if i < len(lines) {
+			b.WriteString(Fit(lines[i], w))
+		} else {
+			b.WriteString(Spaces(w))
+		}
+	}
+	return b.String()
+}
+
+// Beside puts two blocks next to each other with gap spaces between them; the
+// left one takes exactly w cells.
+func Beside(left string, w, gap int, right string) string {
+	l, r := strings.Split(left, "\n"), strings.Split(right, "\n")
+	var b strings.Builder
+	for i := range max(len(l), len(r)) {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if i < len(l) {
+			b.WriteString(Fit(l[i], w))
+		} else {
+			b.WriteString(Spaces(w))
+		}
+		if i < len(r) {
+			b.WriteString(Spaces(gap))
+			b.WriteString(r[i])
+		}
+	}
+	return b.String()
+}
+
+// Justify puts left and right at the two ends of a line of w cells; the left
+// one is cut if both do not fit.
+func Justify(left, right string, w int) string {
+	rw := Width(right)
+	if rw+2 >= w {
+		return Fit(left, w)
+	}
+	return Fit(left, w-rw) + right
+}

@@ -1,0 +1,112 @@
+package widget
+
+import (
+	"strings"
+
+	"horcrux/ui/text"
+	"horcrux/ui/theme"
+)
+
+// Item is one entry of a Menu.
+type Item struct {
+	ID, Title, Note string
+	Key             string // picks it at once
+}
+
+// Menu is a short list to pick one entry from.
+type Menu struct {
+	Title  string
+	Items  []Item
+	Cursor int
+}
+
+// Key implements Modal.
+func (m Menu) Key(key, _ string) (Modal, Answer) {
+	for _, it := range m.Items {
+		if it.Key != "" && it.Key == key {
+			return m, Answer{Done: true, Yes: true, Value: it.ID}
+		}
+	}
+	switch key {
+	case "esc", "q", "ctrl+c":
+		return m, refused
+	case "j", "down", "tab":
+		m.Cursor = min(m.Cursor+1, len(m.Items)-1)
+	case "k", "up", "shift+tab":
+		m.Cursor = max(m.Cursor-1, 0)
+	case "enter":
+		if m.Cursor < len(m.Items) {
+			return m, Answer{Done: true, Yes: true, Value: m.Items[m.Cursor].ID}
+		}
+		return m, refused
+	}
+	return m, Answer{}
+}
+
+// Paste implements Modal; there is no field.
+func (m Menu) Paste(string) Modal { return m }
+
+// View implements Modal.
+func (m Menu) View(th *theme.Theme, w, h int) string {
+	bw := boxWidth(46, w)
+	l := List{Cursor: m.Cursor}.Clamp(len(m.Items), max(1, h-4))
+	lines := []string{""}
+	for i := l.Offset; i < len(m.Items) && len(lines) < max(1, h-3); i++ {
+		it := m.Items[i]
+		key := text.Fit(it.Key, 2)
+		s := " " + th.Accent.Render(key) + " " + th.Text.Render(text.Fit(it.Title, 18)) + " " + th.Muted.Render(it.Note)
+		if i == m.Cursor {
+			s = th.Select.Render(text.Fit(theme.SignCursor+key+" "+text.Fit(it.Title, 18)+" "+it.Note, bw-4))
+		}
+		lines = append(lines, s)
+	}
+	return Box(th, bw, m.Title, th.Accent, append(lines, ""))
+}
+
+// Prompt asks for one line.
+type Prompt struct {
+	Title, Hint string
+	Input       Input
+	// Check says what is wrong with a value; empty when it can be taken.
+	Check func(string) string
+	wrong string
+}
+
+// Key implements Modal.
+func (p Prompt) Key(key, typed string) (Modal, Answer) {
+	switch key {
+	case "esc", "ctrl+c":
+		return p, refused
+	case "enter":
+		v := strings.TrimSpace(p.Input.Value())
+		if p.Check != nil {
+			if p.wrong = p.Check(v); p.wrong != "" {
+				return p, Answer{}
+			}
+		}
+		return p, Answer{Done: true, Yes: true, Value: v}
+	}
+	p.Input, _ = p.Input.Key(key, typed)
+	p.wrong = ""
+	return p, Answer{}
+}
+
+// Paste implements Modal.
+func (p Prompt) Paste(s string) Modal {
+	p.Input = p.Input.Insert(strings.TrimSpace(s))
+	return p
+}
+
+// View implements Modal.
+func (p Prompt) View(th *theme.Theme, w, _ int) string {
+	bw := boxWidth(60, w)
+	lines := []string{"", " " + th.Accent.Render("› ") + p.Input.View(th, max(1, bw-8)), ""}
+	note, look := p.Hint, th.Muted
+	if p.wrong != "" {
+		note, look = theme.SignWarn+" "+p.wrong, th.Warn
+	}
+	for _, l := range text.Wrap(note, bw-5) {
+		lines = append(lines, " "+look.Render(l))
+	}
+	return Box(th, bw, p.Title, th.Accent, append(lines, " "+th.Faint.Render("enter takes it, esc leaves it"), ""))
+}

@@ -1,0 +1,258 @@
+package virt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+)
+
+// The packet format of libvirt's RPC: a length that counts itself, six words
+// of header, then the payload.
+const (
+	headerLen = 28
+	maxPacket = 32 << 20 // the server's own limit
+
+	programRemote    = 0x20008086
+	programKeepalive = 0x6b656570
+	keepalivePing    = 1
+	keepalivePong    = 2
+
+	typeCall    = 0
+	typeReply   = 1
+	typeMessage = 2
+
+	procConnectOpen = 1
+)
+
+var errClosed = errors.New("closed by us")
+
+// wire stands between the byte stream and the wire library, which trusts its
+// peer. It checks the framing, answers the daemon's keepalive, takes events for
+// itself, drops packets that answer nothing, and ends its reader when it is
+// closed, even if the stream below does not (a channel of a silent SSH peer
+// stays readable after Close).
+type wire struct {
+	inner   net.Conn
+	packets chan []byte
+	done    chan struct{}
+	onEvent func(proc uint32, payload []byte)
+	// opened is closed when the library has finished its handshake. The
+	// library writes a field after the last reply of it that its reader reads
+	// when the stream ends; so the end of the stream waits for it.
+	opened    chan struct{}
+	sawOpen   bool // reader only
+	unread    []byte
+	pong      chan struct{}
+	closeOnce sync.Once
+
+	writeMu sync.Mutex
+	out     []byte
+
+	mu      sync.Mutex
+	err     error
+	waiting map[uint32]struct{} // serials of calls without a reply
+}
+
+func newWire(inner net.Conn, onEvent func(uint32, []byte)) *wire {
+	w := &wire{
+		inner: inner, packets: make(chan []byte), done: make(chan struct{}), opened: make(chan struct{}),
+		onEvent: onEvent, pong: make(chan struct{}, 1), waiting: make(map[uint32]struct{}),
+	}
+	go w.pump()
+	go w.answerPings()
+	return w
+}
+
+// fail closes the wire for good; the first cause is kept.
+func (w *wire) fail(err error) {
+	w.closeOnce.Do(func() {
+		w.mu.Lock()
+		w.err = err
+		w.mu.Unlock()
+		close(w.done)
+		// Closing may have to write to a peer that does not read.
+		go w.inner.Close()
+	})
+}
+
+func (w *wire) cause() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// pump reads whole packets and passes on those that the library asked for.
+func (w *wire) pump() {
+	for {
+		p, err := readPacket(w.inner)
+		if err != nil {
+			w.fail(err)
+			return
+		}
+		if !w.wanted(p) {
+			continue
+		}
+		select {
+		case w.packets <- p:
+		case <-w.done:
+			return
+		}
+	}
+}
+
+// readPacket reads one packet and checks what the library does not.
+func readPacket(r io.Reader) ([]byte, error) {
+	var head [headerLen]byte
+	if _, err := io.ReadFull(r, head[:4]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n < headerLen || n > maxPacket {
+		return nil, fmt.Errorf("not libvirt's protocol: a packet of %d bytes", n)
+	}
+	if _, err := io.ReadFull(r, head[4:]); err != nil {
+		return nil, noEOF(err)
+	}
+	p, err := readBody(r, int(n))
+	if err != nil {
+		return nil, noEOF(err)
+	}
+	copy(p, head[:])
+	return p, nil
+}
+
+// readBody allocates as the bytes come, so that a length alone costs nothing.
+func readBody(r io.Reader, n int) ([]byte, error) {
+	const step = 1 << 20
+	p := make([]byte, min(n, step))
+	for at := headerLen; ; {
+		m, err := io.ReadFull(r, p[at:])
+		if err != nil {
+			return nil, err
+		}
+		if at += m; at == n {
+			return p, nil
+		}
+		p = append(p, make([]byte, min(n-at, step))...)
+	}
+}
+
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func word(p []byte, i int) uint32 { return binary.BigEndian.Uint32(p[4*i:]) }
+
+// wanted deals with a packet that is not for the library, and otherwise says yes.
+func (w *wire) wanted(p []byte) bool {
+	program, proc, kind, serial := word(p, 1), word(p, 3), word(p, 4), word(p, 5)
+	switch {
+	case program == programKeepalive:
+		if proc == keepalivePing {
+			select {
+			case w.pong <- struct{}{}:
+			default: // one answer is on its way
+			}
+		}
+		return false
+	case kind == typeMessage:
+		if program == programRemote && w.onEvent != nil {
+			w.onEvent(proc, p[headerLen:])
+		}
+		return false
+	case kind != typeReply:
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.waiting[serial]
+	delete(w.waiting, serial)
+	return ok
+}
+
+func (w *wire) answerPings() {
+	for {
+		select {
+		case <-w.done:
+			return
+		case <-w.pong:
+			w.writeMu.Lock()
+			_, err := w.inner.Write(pongPacket())
+			w.writeMu.Unlock()
+			if err != nil {
+				w.fail(err)
+				return
+			}
+		}
+	}
+}
+
+func pongPacket() []byte {
+	p := make([]byte, headerLen)
+	for i, v := range []uint32{headerLen, programKeepalive, 1, keepalivePong, typeMessage, 0, 0} {
+		binary.BigEndian.PutUint32(p[4*i:], v)
+	}
+	return p
+}
+
+// Read gives the library its packets.
+func (w *wire) Read(b []byte) (int, error) {
+	if len(w.unread) == 0 {
+		if w.sawOpen {
+			<-w.opened
+		}
+		select {
+		case w.unread = <-w.packets:
+			w.sawOpen = w.sawOpen || (word(w.unread, 1) == programRemote && word(w.unread, 3) == procConnectOpen && word(w.unread, 6) == 0)
+		case <-w.done:
+			return 0, io.EOF
+		}
+	}
+	n := copy(b, w.unread)
+	w.unread = w.unread[n:]
+	return n, nil
+}
+
+// Write collects until a packet is whole and sends it in one piece, so that
+// nothing of ours can come between its parts.
+func (w *wire) Write(b []byte) (int, error) {
+	w.writeMu.Lock()
+	defer w.writeMu.Unlock()
+	w.out = append(w.out, b...)
+	for len(w.out) >= headerLen {
+		n := int(binary.BigEndian.Uint32(w.out))
+		if n < headerLen || n > maxPacket {
+			err := fmt.Errorf("request of %d bytes is too large for libvirt", n)
+			w.fail(err)
+			return 0, err
+		}
+		if len(w.out) < n {
+			break
+		}
+		if word(w.out, 4) == typeCall {
+			w.mu.Lock()
+			w.waiting[word(w.out, 5)] = struct{}{}
+			w.mu.Unlock()
+		}
+		if _, err := w.inner.Write(w.out[:n]); err != nil {
+			w.fail(err)
+			return 0, err
+		}
+		if w.out = w.out[n:]; len(w.out) == 0 {
+			w.out = nil
+		}
+	}
+	return len(b), nil
+}
+
+// Close ends the reader and every call at once.
+func (w *wire) Close() error {
+	w.fail(errClosed)
+	return nil
+}

@@ -1,6 +1,7 @@
 package widget
 
 import (
+	"slices"
 	"strings"
 
 	"horcrux/ui/text"
@@ -49,6 +50,8 @@ type Table struct {
 	Reverse bool
 	Focus   bool
 	Empty   string // what to say instead of no rows
+	// Heading makes the title of the first column the heading of the table.
+	Heading bool
 }
 
 // Layout returns the width of each column in w cells; 0 for one that is
@@ -127,7 +130,18 @@ func (t Table) View(th *theme.Theme, w, h int, l List, n int, row func(int) Row)
 
 func (t Table) header(th *theme.Theme, widths []int, w int) string {
 	var b strings.Builder
-	b.WriteString(text.Spaces(prefix))
+	lead := text.Spaces(prefix)
+	if t.Heading {
+		lead = " "
+		if t.Focus {
+			lead = th.Accent.Render(theme.SignCursor)
+		}
+		widths = slices.Clone(widths)
+		if len(widths) > 0 {
+			widths[0] += prefix - 1
+		}
+	}
+	b.WriteString(lead)
 	first := true
 	for i, c := range t.Columns {
 		if widths[i] == 0 {
@@ -149,9 +163,17 @@ func (t Table) header(th *theme.Theme, widths []int, w int) string {
 				s += " " + sign
 			}
 		}
-		b.WriteString(align(s, widths[i], c.Right))
+		s = align(s, widths[i], c.Right)
+		look := th.Muted
+		if t.Heading && i == 0 {
+			look = th.Strong
+			if t.Focus {
+				look = th.Lead
+			}
+		}
+		b.WriteString(look.Render(s))
 	}
-	return th.Muted.Render(text.Fit(b.String(), w))
+	return text.Fit(b.String(), w)
 }
 
 func (t Table) line(th *theme.Theme, widths []int, w int, r Row, cursor bool) string {

@@ -1,0 +1,361 @@
+package screen
+
+import (
+	"fmt"
+	"slices"
+
+	"horcrux/engine/model"
+	"horcrux/ui/bind"
+	"horcrux/ui/text"
+	"horcrux/ui/widget"
+)
+
+// pane is a part of the cluster page that can have the focus.
+type pane int
+
+const (
+	paneNodes pane = iota
+	paneVMs
+	paneJobs
+)
+
+// rowKey is what a row of the table of VMs is: one domain on one node.
+type rowKey struct {
+	uuid model.UUID
+	node model.NodeName
+}
+
+func keyOf(v *model.VM) rowKey { return rowKey{v.UUID, v.Node} }
+
+// Cluster is the first page: nodes, VMs, running jobs.
+type Cluster struct {
+	env   *Env
+	focus pane
+
+	nodes, vms, jobs widget.List
+	node             model.NodeName // what the cursors are on
+	vm               rowKey
+	job              model.JobID
+	running          []model.Job
+
+	order   []int // the VMs shown, as indices into env.Cluster.VMs
+	fuzzy   bool
+	sort    string
+	reverse bool
+	input   widget.Input
+	typing  bool
+	marks   map[model.UUID]bool
+	last    rowKey // where a range of marks begins
+}
+
+// NewCluster makes the page with its cursor on the first VM.
+func NewCluster(e *Env) *Cluster {
+	c := &Cluster{focus: paneVMs, sort: "name", marks: map[model.UUID]bool{}}
+	c.setEnv(e)
+	return c
+}
+
+// Title implements Screen.
+func (c *Cluster) Title() string { return "cluster" }
+
+// Typing implements Screen.
+func (c *Cluster) Typing() bool { return c.typing }
+
+// Update implements Screen.
+func (c *Cluster) Update(msg any) (Screen, []Intent) {
+	var out []Intent
+	switch m := msg.(type) {
+	case *Env:
+		c.setEnv(m)
+	case Do:
+		out = c.do(m.ID)
+	case Typed:
+		c.typed(m)
+	case Pasted:
+		if c.typing {
+			c.input = c.input.Insert(m.Text)
+			c.refilter()
+		}
+	case Answered:
+		if m.ID == "sort" {
+			c.reverse = c.sort == m.Value && !c.reverse
+			c.sort = m.Value
+			c.refilter()
+		}
+	case Click:
+		c.click(m.X, m.Y)
+	case Wheel:
+		c.scroll(m.Lines)
+	}
+	return c, out
+}
+
+// setEnv takes new values; each cursor stays on the thing it was on.
+func (c *Cluster) setEnv(e *Env) {
+	c.env = e
+	c.running = e.Running()
+	c.refilter()
+	if i := slices.IndexFunc(e.Cluster.Nodes, func(n model.Node) bool { return n.Name == c.node }); i >= 0 {
+		c.nodes.Cursor = i
+	}
+	if i := slices.IndexFunc(c.running, func(j model.Job) bool { return j.ID == c.job }); i >= 0 {
+		c.jobs.Cursor = i
+	}
+	c.settle()
+}
+
+func (c *Cluster) refilter() {
+	vms := c.env.Cluster.VMs
+	f := parseFilter(c.input.Value())
+	c.order, c.fuzzy = f.apply(vms)
+	if !c.fuzzy {
+		sortVMs(vms, c.order, c.sort, c.reverse)
+	}
+	exact, any := -1, -1
+	for row, i := range c.order {
+		if vms[i].UUID != c.vm.uuid {
+			continue
+		}
+		if vms[i].Node == c.vm.node {
+			exact = row
+		}
+		if any < 0 || !vms[i].Tombstone {
+			any = row
+		}
+	}
+	switch { // a VM that has moved is followed to where it is now
+	case exact >= 0 && !vms[c.order[exact]].Tombstone:
+		c.vms.Cursor = exact
+	case any >= 0:
+		c.vms.Cursor = any
+	}
+	c.settle()
+}
+
+// settle keeps the cursors inside their lists and remembers what they are on.
+func (c *Cluster) settle() {
+	box := c.layout(c.env.W, c.env.H)
+	c.nodes = c.nodes.Clamp(len(c.env.Cluster.Nodes), box.nodes-1)
+	c.vms = c.vms.Clamp(len(c.order), box.vms-2)
+	c.jobs = c.jobs.Clamp(len(c.running), box.jobs-1)
+	if c.focus == paneJobs && len(c.running) == 0 {
+		c.focus = paneVMs
+	}
+	c.node, c.job = "", ""
+	if c.nodes.Cursor < len(c.env.Cluster.Nodes) {
+		c.node = c.env.Cluster.Nodes[c.nodes.Cursor].Name
+	}
+	if v := c.current(); v != nil {
+		c.vm = keyOf(v)
+	}
+	if c.jobs.Cursor < len(c.running) {
+		c.job = c.running[c.jobs.Cursor].ID
+	}
+}
+
+// current is the VM under the cursor, or nil.
+func (c *Cluster) current() *model.VM {
+	if c.vms.Cursor < len(c.order) {
+		return &c.env.Cluster.VMs[c.order[c.vms.Cursor]]
+	}
+	return nil
+}
+
+func (c *Cluster) typed(m Typed) {
+	switch m.Key {
+	case "enter":
+		c.typing = false
+	case "esc", "ctrl+c":
+		c.typing, c.input = false, widget.Input{}
+		c.refilter()
+	case "down", "up", "pgdown", "pgup":
+		c.move(map[string]string{"down": "down", "up": "up", "pgdown": "half-down", "pgup": "half-up"}[m.Key])
+	default:
+		c.input, _ = c.input.Key(m.Key, m.Text)
+		c.refilter()
+	}
+}
+
+func (c *Cluster) move(id string) bool {
+	box, ok := c.layout(c.env.W, c.env.H), false
+	switch c.focus {
+	case paneNodes:
+		c.nodes, ok = c.nodes.Move(id, len(c.env.Cluster.Nodes), box.nodes-1)
+	case paneVMs:
+		c.vms, ok = c.vms.Move(id, len(c.order), box.vms-2)
+	case paneJobs:
+		c.jobs, ok = c.jobs.Move(id, len(c.running), box.jobs-1)
+	}
+	c.settle()
+	return ok
+}
+
+func (c *Cluster) scroll(lines int) {
+	id := "down"
+	if lines < 0 {
+		id, lines = "up", -lines
+	}
+	for range lines {
+		c.move(id)
+	}
+}
+
+func (c *Cluster) do(id string) []Intent {
+	if c.move(id) {
+		return nil
+	}
+	switch id {
+	case "esc":
+		switch {
+		case !c.input.Empty():
+			c.input = widget.Input{}
+			c.refilter()
+		case len(c.marks) > 0:
+			clear(c.marks)
+		default:
+			return []Intent{Back{}}
+		}
+	case "next-pane":
+		c.turn(1)
+	case "previous-pane":
+		c.turn(2)
+	case "filter":
+		c.focus, c.typing = paneVMs, true
+	case "sort":
+		return []Intent{Choose{ID: "sort", Menu: sortMenu(c.sort)}}
+	case "reverse":
+		c.reverse = !c.reverse
+		c.refilter()
+	case "open":
+		return c.open()
+	case "migrate":
+		if vms := c.chosen(); len(vms) > 0 {
+			return []Intent{OpenMigrate{VMs: vms}}
+		}
+	default:
+		c.mark(id)
+	}
+	return nil
+}
+
+func (c *Cluster) turn(by int) {
+	c.focus = (c.focus + pane(by)) % 3
+	if c.focus == paneJobs && len(c.running) == 0 {
+		c.focus = (c.focus + pane(by)) % 3
+	}
+}
+
+func (c *Cluster) open() []Intent {
+	switch c.focus {
+	case paneNodes:
+		if c.node != "" {
+			return []Intent{OpenNode{c.node}}
+		}
+	case paneVMs:
+		if v := c.current(); v != nil {
+			return []Intent{OpenVM{v.UUID, v.Node}}
+		}
+	case paneJobs:
+		if c.job != "" {
+			return []Intent{OpenJob{c.job}}
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) mark(id string) {
+	v := c.current()
+	if v == nil {
+		return
+	}
+	switch id {
+	case "mark":
+		if c.marks[v.UUID] {
+			delete(c.marks, v.UUID)
+		} else {
+			c.marks[v.UUID] = true
+		}
+		c.last = keyOf(v)
+		c.move("down")
+	case "mark-range":
+		from := slices.IndexFunc(c.order, func(i int) bool { return keyOf(&c.env.Cluster.VMs[i]) == c.last })
+		if from < 0 {
+			from = c.vms.Cursor
+		}
+		for row := min(from, c.vms.Cursor); row <= max(from, c.vms.Cursor); row++ {
+			c.marks[c.env.Cluster.VMs[c.order[row]].UUID] = true
+		}
+	case "mark-all":
+		for _, i := range c.order {
+			c.marks[c.env.Cluster.VMs[i].UUID] = true
+		}
+	case "unmark":
+		clear(c.marks)
+	}
+}
+
+// chosen is the marked VMs, or the one under the cursor if none is marked.
+func (c *Cluster) chosen() []model.VM {
+	var out []model.VM
+	if len(c.marks) > 0 {
+		for i := range c.env.Cluster.VMs {
+			if v := &c.env.Cluster.VMs[i]; c.marks[v.UUID] && !v.Tombstone {
+				out = append(out, *v)
+			}
+		}
+	}
+	if v := c.current(); len(out) == 0 && v != nil {
+		out = []model.VM{*v}
+	}
+	return out
+}
+
+// Scope implements Screen.
+func (c *Cluster) Scope() bind.Scope {
+	onVMs, why := "", ""
+	if c.focus != paneVMs {
+		onVMs = "the list of VMs has not the focus (tab)"
+	}
+	why = onVMs
+	if why == "" {
+		why = cannotMove(c.env, c.chosen())
+	}
+	s := bind.Scope{
+		{ID: "migrate", Keys: []string{"m"}, Title: "migrate", Help: "move the VM under the cursor, or the marked ones", Group: "VMs", Class: bind.Asked, Rank: 1, Disabled: why},
+		{ID: "open", Keys: []string{"enter"}, Title: "open", Help: "open what is under the cursor: a VM, a node, a job", Group: "look", Rank: 2},
+		{ID: "filter", Keys: []string{"/"}, Title: "filter", Help: "show VMs that match as you type: words, !not, node:x, state:x", Group: "look", Rank: 3},
+		{ID: "sort", Keys: []string{"s"}, Title: "sort", Help: "choose the order of the VMs", Group: "look", Rank: 5},
+		{ID: "reverse", Keys: []string{"S"}, Title: "reverse", Help: "turn the order round", Group: "look"},
+		{ID: "next-pane", Keys: []string{"tab"}, Title: "pane", Help: "go to the next pane: nodes, VMs, jobs", Group: "move", Rank: 6},
+		{ID: "previous-pane", Keys: []string{"shift+tab"}, Show: "shift-tab", Title: "pane back", Help: "go to the pane before", Group: "move"},
+		{ID: "mark", Keys: []string{"space"}, Title: "mark", Help: "mark the VM under the cursor, and go on", Group: "VMs", Rank: 4, Disabled: onVMs},
+		{ID: "mark-range", Keys: []string{"V"}, Title: "range", Help: "mark all from the last mark to the cursor", Group: "VMs", Disabled: onVMs},
+		{ID: "mark-all", Keys: []string{"ctrl+a"}, Show: "ctrl-a", Title: "mark all", Help: "mark all VMs that are shown", Group: "VMs", Disabled: onVMs},
+		{ID: "unmark", Keys: []string{"u"}, Title: "unmark", Help: "take all marks away", Group: "VMs"},
+		{ID: "esc", Keys: []string{"esc"}, Title: "clear", Help: "take the filter away, then the marks", Group: "look"},
+	}
+	return append(s, bind.Move()...)
+}
+
+// cannotMove says why VMs cannot be moved now; empty if they can.
+func cannotMove(e *Env, vms []model.VM) string {
+	if len(vms) == 0 {
+		return "there is no VM here"
+	}
+	if len(e.Cluster.Nodes) < 2 {
+		return "there is no other node"
+	}
+	for i := range vms {
+		v := &vms[i]
+		n, _ := e.Node(v.Node)
+		switch {
+		case v.Tombstone:
+			return name(v.Name) + " on " + name(v.Node) + " is what a finished move left behind"
+		case v.Job != "":
+			return name(v.Name) + " has a move already"
+		case n.State != model.NodeUp && n.State != model.NodeBusy:
+			return fmt.Sprintf("needs %s: %s", name(v.Node), text.Or(name(n.Reason), string(n.State)))
+		}
+	}
+	return ""
+}

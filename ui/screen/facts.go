@@ -1,0 +1,140 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+
+	"horcrux/engine/model"
+	"horcrux/ui/text"
+	"horcrux/ui/theme"
+	"horcrux/ui/widget"
+)
+
+// vmFacts is what is known of a VM, as labelled lines.
+func vmFacts(e *Env, v model.VM, w int) []string {
+	th := e.Theme
+	l, fresh := vmLook(e, v), e.Fresh(v.Seen)
+	num := func(s string) string {
+		if fresh == Lost {
+			return text.Unknown
+		}
+		return s
+	}
+	look := th.Text
+	if fresh != Fresh {
+		look = th.Stale
+	}
+	facts := []widget.Fact{
+		{Label: "state", Value: l.String(), Style: l.style},
+		{Label: "node", Value: name(v.Node), Style: th.Text},
+		{Label: "vCPUs", Value: num(fmt.Sprintf("%d, %s %% in use", v.VCPUs, cpuNumber(v.CPUPercent))), Style: look},
+		{Label: "memory", Value: num(text.Bytes(v.Memory)), Style: look},
+		{Label: "disk", Value: num("read " + text.Rate(v.DiskRead) + ", write " + text.Rate(v.DiskWrite)), Style: look},
+		{Label: "network", Value: num("in " + text.Rate(v.NetRx) + ", out " + text.Rate(v.NetTx)), Style: look},
+		{Label: "agent", Value: agentSentence(v.Agent), Style: th.Text},
+		{Label: "addresses", Value: text.Or(strings.Join(text.CleanAll(v.Addresses), ", "), "none known"), Style: th.Text},
+	}
+	if !v.Started.IsZero() {
+		facts = append(facts, widget.Fact{Label: "process", Value: "since " + stamp(v.Started), Style: th.Text})
+	}
+	facts = append(
+		facts,
+		widget.Fact{Label: "definition", Value: definition(v), Style: th.Text},
+		widget.Fact{Label: "UUID", Value: name(v.UUID), Style: th.Muted},
+		widget.Fact{Label: "seen", Value: text.Ago(v.Seen, e.Now), Style: look},
+	)
+	if v.Job != "" {
+		value := "by another console, " + name(v.Job)
+		if j, ok := e.Job(v.Job); ok {
+			value = jobLook(th, j.State).String() + ", " + name(j.From) + " " + theme.SignMove + " " + name(j.To)
+		}
+		facts = append(facts, widget.Fact{Label: "move", Value: value, Style: th.Accent})
+	}
+	return widget.Facts(th, w, facts)
+}
+
+func agentSentence(s model.AgentState) string {
+	switch s {
+	case model.AgentConnected:
+		return "connected"
+	case model.AgentDisconnected:
+		return "a channel, and nobody answers on it"
+	}
+	return "no channel for one"
+}
+
+func definition(v model.VM) string {
+	parts := []string{"persistent"}
+	if !v.Persistent {
+		parts[0] = "transient: gone when it stops"
+	}
+	if v.Autostart {
+		parts = append(parts, "starts with its node")
+	}
+	if v.Snapshots > 0 {
+		parts = append(parts, text.Count(v.Snapshots, "snapshot"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// nodeFacts is what is known of a node, as labelled lines.
+func nodeFacts(e *Env, n model.Node, w int) []string {
+	th := e.Theme
+	l, fresh := nodeLook(th, n.State), e.Fresh(n.Seen)
+	look := th.Text
+	if fresh != Fresh {
+		look = th.Stale
+	}
+	num := func(s string) string {
+		if fresh == Lost {
+			return text.Unknown
+		}
+		return s
+	}
+	state := l.String()
+	if !n.Since.IsZero() {
+		state += ", for " + text.Clock(e.Now.Sub(n.Since))
+	}
+	facts := []widget.Fact{{Label: "state", Value: state, Style: l.style}}
+	if n.Reason != "" {
+		facts = append(facts, widget.Fact{Label: "why", Value: name(n.Reason), Style: th.Warn})
+	}
+	used := n.MemTotal - min(n.MemFree, n.MemTotal)
+	facts = append(
+		facts,
+		widget.Fact{Label: "address", Value: name(n.Address), Style: th.Text},
+		widget.Fact{Label: "host name", Value: name(n.Hostname), Style: th.Text},
+		widget.Fact{Label: "CPUs", Value: num(fmt.Sprintf("%d, %.0f %% in use", n.CPUs, n.CPUPercent)), Style: look},
+		widget.Fact{Label: "CPU model", Value: name(n.CPUModel), Style: th.Text},
+		widget.Fact{Label: "memory", Value: num(text.Bytes(used) + " of " + text.Bytes(n.MemTotal) + " in use, " + text.Bytes(n.MemFree) + " free"), Style: look},
+		widget.Fact{Label: "VMs", Value: num(fmt.Sprintf("%d running, %d defined", n.Running, n.Defined)), Style: look},
+		widget.Fact{Label: "libvirt", Value: name(n.Libvirt), Style: th.Text},
+		widget.Fact{Label: "QEMU", Value: name(n.QEMU), Style: th.Text},
+		widget.Fact{Label: "networks", Value: text.Or(strings.Join(text.CleanAll(n.Networks), ", "), "none active"), Style: th.Text},
+		widget.Fact{Label: "host UUID", Value: name(n.HostUUID), Style: th.Muted},
+		widget.Fact{Label: "seen", Value: text.Ago(n.Seen, e.Now), Style: look},
+	)
+	return widget.Facts(th, w, facts)
+}
+
+// jobFacts is the short form of a job, as labelled lines.
+func jobFacts(e *Env, j model.Job, w int) []string {
+	th := e.Theme
+	l := jobLook(th, j.State)
+	facts := []widget.Fact{
+		{Label: "state", Value: l.String(), Style: l.style},
+		{Label: "way", Value: name(j.From) + " " + theme.SignMove + " " + name(j.To) + ", " + name(j.Mode), Style: th.Text},
+		{Label: "phase", Value: model.PhaseTitles[j.Current().ID], Style: th.Text},
+		{Label: "time", Value: text.Clock(elapsed(j, e.Now)), Style: th.Text},
+	}
+	if s := jobNote(e, j); s != "" {
+		facts = append(facts, widget.Fact{Label: "note", Value: s, Style: th.Text})
+	}
+	facts = append(
+		facts,
+		widget.Fact{Label: "begun", Value: stamp(j.Started), Style: th.Muted},
+		widget.Fact{Label: "by", Value: text.Or(name(j.By), "-"), Style: th.Muted},
+		widget.Fact{Label: "job", Value: name(j.ID), Style: th.Muted},
+	)
+	return widget.Facts(th, w, facts)
+}

@@ -1,0 +1,231 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+
+	"horcrux/engine/model"
+	"horcrux/ui/text"
+	"horcrux/ui/theme"
+	"horcrux/ui/widget"
+)
+
+func nodeTable() widget.Table {
+	return widget.Table{
+		Heading: true,
+		Empty:   "no node is configured; config.example.toml shows how",
+		Columns: []widget.Column{
+			{Title: "NODES", Width: 12, Min: 8, Grow: 1},
+			{Title: "state", Width: 12},
+			{Title: "CPU", Width: 22, Min: 12, Grow: 1},
+			{Title: "memory", Width: 34, Min: 14, Grow: 2},
+			{Title: "VMs", Width: 9, Min: 5, Right: true},
+			{Title: "libvirt", Width: 8, Rank: 2},
+			{Title: "QEMU", Width: 8, Rank: 3},
+			{Title: "seen", Width: 8, Min: 6, Right: true, Rank: 1},
+		},
+	}
+}
+
+func nodeRow(e *Env, n model.Node, w int) widget.Row {
+	th := e.Theme
+	l, fresh := nodeLook(th, n.State), e.Fresh(n.Seen)
+	first := widget.Cell{Text: name(n.Name), Style: th.Strong}
+	state := widget.Cell{Text: l.String(), Style: l.style}
+	if fresh == Lost && n.State != model.NodeUp && n.State != model.NodeBusy {
+		why := text.Or(name(n.Reason), "no answer yet")
+		if !n.Since.IsZero() && n.State != model.NodeConnecting {
+			why += " (for " + text.Clock(e.Now.Sub(n.Since)) + ")"
+		}
+		return widget.Row{Cells: []widget.Cell{first, state, {Text: why, Style: th.Muted, Rest: true}}}
+	}
+	seen := widget.Cell{Text: "now", Style: th.Faint}
+	if fresh != Fresh {
+		seen = widget.Cell{Text: text.Clock(e.Now.Sub(n.Seen)), Style: th.Warn}
+	}
+	used, share := uint64(0), 0.0
+	if n.MemTotal > 0 {
+		used = n.MemTotal - min(n.MemFree, n.MemTotal)
+		share = float64(used) / float64(n.MemTotal)
+	}
+	note := ""
+	if w >= 110 {
+		note = fmt.Sprintf("%9s of %9s", text.Bytes(used), text.Bytes(n.MemTotal))
+	}
+	row := widget.Row{Cells: []widget.Cell{
+		first, state,
+		gaugeCell(e, fresh, n.CPUPercent/100, ""),
+		gaugeCell(e, fresh, share, note),
+		numberCell(e, fresh, fmt.Sprintf("%d/%d", n.Running, n.Defined)),
+		{Text: name(n.Libvirt), Style: th.Muted}, {Text: name(n.QEMU), Style: th.Muted}, seen,
+	}}
+	if n.Reason != "" && n.State != model.NodeUp {
+		row.Cells[2] = widget.Cell{Text: name(n.Reason), Style: th.Muted, Rest: true}
+	}
+	return row
+}
+
+func vmTable() widget.Table {
+	return widget.Table{Columns: []widget.Column{
+		{ID: "name", Title: "name", Width: 16, Min: 12, Grow: 2},
+		{ID: "node", Title: "node", Width: 8, Min: 6, Grow: 1},
+		{ID: "state", Title: "state", Width: 16, Min: 11, Grow: 1},
+		{Title: "move", Width: 14, Rank: 2},
+		{ID: "vcpu", Title: "vCPU", Width: 6, Min: 4, Right: true, Rank: 6},
+		{ID: "mem", Title: "memory", Width: 8, Right: true, Rank: 3},
+		{ID: "cpu", Title: "CPU %", Width: 7, Min: 5, Right: true, Rank: 1},
+		{ID: "disk", Title: "disk r/w", Width: 11, Right: true, Rank: 8},
+		{ID: "net", Title: "net rx/tx", Width: 11, Right: true, Rank: 9},
+		{Title: "agent", Width: 6, Rank: 7},
+		{Title: "address", Width: 15, Min: 13, Rank: 5},
+	}}
+}
+
+func vmRow(e *Env, v model.VM, marked bool) widget.Row {
+	th := e.Theme
+	l, fresh := vmLook(e, v), e.Fresh(v.Seen)
+	first := th.Strong
+	if v.Tombstone || v.State == model.StateShutoff {
+		first = th.Muted
+	}
+	address := "-"
+	if len(v.Addresses) > 0 {
+		address = name(v.Addresses[0])
+		if more := len(v.Addresses) - 1; more > 0 {
+			address += fmt.Sprintf(" +%d", more)
+		}
+	}
+	pair := func(a, b float64) string {
+		if a < 1 && b < 1 {
+			return "-"
+		}
+		return text.ShortRate(a) + "/" + text.ShortRate(b)
+	}
+	live := model.DomainStatus{State: v.State}.Live()
+	num := func(s string) widget.Cell {
+		if !live {
+			s = "-"
+		}
+		return numberCell(e, fresh, s)
+	}
+	move := moveMark(e, v)
+	r := widget.Row{Cells: []widget.Cell{
+		{Text: name(v.Name), Style: first},
+		{Text: name(v.Node), Style: th.Text},
+		{Text: l.String(), Style: l.style},
+		{Text: move, Style: th.Accent},
+		numberCell(e, fresh, fmt.Sprint(v.VCPUs)),
+		numberCell(e, fresh, text.Bytes(v.Memory)),
+		num(cpuNumber(v.CPUPercent)),
+		num(pair(v.DiskRead, v.DiskWrite)),
+		num(pair(v.NetRx, v.NetTx)),
+		{Text: agentWord(v.Agent), Style: th.Muted},
+		{Text: address, Style: th.Muted},
+	}}
+	if marked {
+		r.Mark, r.MarkStyle = theme.SignMark, th.Accent
+	}
+	return r
+}
+
+// moveMark says in a few cells what move has hold of a VM.
+func moveMark(e *Env, v model.VM) string {
+	if v.Job == "" {
+		return ""
+	}
+	j, ok := e.Job(v.Job)
+	if !ok {
+		return theme.SignJob + " elsewhere" // by another console
+	}
+	to := j.To
+	if v.Node == j.To {
+		to = j.From
+	}
+	sign := theme.SignMove
+	if v.Node == j.To {
+		sign = theme.SignBack
+	}
+	s := sign + " " + name(to)
+	if f, known := overall(j); known && ticking(j) && !j.Switched {
+		return s + " " + text.Percent(f)
+	}
+	if j.State == model.JobPerson || j.State == model.JobInterrupted || j.State == model.JobAwaiting {
+		return s + " " + theme.SignWarn
+	}
+	return s
+}
+
+func jobTable(heading string) widget.Table {
+	return widget.Table{
+		Heading: true,
+		Empty:   "no move has been made here yet; m on a VM begins one",
+		Columns: []widget.Column{
+			{Title: heading, Width: 16, Min: 12, Grow: 1},
+			{Title: "from, to", Width: 20, Min: 15, Grow: 1},
+			{Title: "state", Width: 22, Min: 13},
+			{Title: "across", Width: 24, Min: 12, Grow: 1, Rank: 1},
+			{Title: "", Width: 30, Min: 14, Grow: 2, Rank: 2},
+			{Title: "for", Width: 8, Right: true, Rank: 3},
+		},
+	}
+}
+
+func jobRow(e *Env, j model.Job) widget.Row {
+	th := e.Theme
+	l := jobLook(th, j.State)
+	cur := j.Current()
+	if j.State == model.JobRunning && cur.ID != "" {
+		l.word = model.PhaseTitles[cur.ID]
+	}
+	across := widget.Cell{Text: "", Style: th.Faint}
+	if f, known := overall(j); known && j.State != model.JobRefused && (ticking(j) || f == 1) && j.State != model.JobUndone {
+		fresh := Fresh
+		if ticking(j) && j.Progress != nil && !j.Switched && cur.ID != model.PhaseGate && cur.ID != model.PhaseSwitch {
+			fresh = e.Fresh(j.Progress.At)
+		}
+		across = gaugeCell(e, fresh, f, "")
+	}
+	note := widget.Cell{Text: jobNote(e, j), Style: th.Muted}
+	if j.State == model.JobPerson || j.Progress != nil && j.Progress.Diverging != "" && j.State == model.JobRunning {
+		note.Style = th.Warn
+	}
+	return widget.Row{Cells: []widget.Cell{
+		{Text: name(j.VMName), Style: th.Strong},
+		{Text: name(j.From) + " " + theme.SignMove + " " + name(j.To), Style: th.Text},
+		{Text: l.String(), Style: l.style},
+		across, note,
+		{Text: text.Clock(elapsed(j, e.Now)), Style: th.Muted},
+	}}
+}
+
+// jobNote is the one thing worth saying of a job in a list.
+func jobNote(e *Env, j model.Job) string {
+	if j.State == model.JobRunning && j.Progress != nil {
+		parts := []string{}
+		if r := j.Progress.MemRate + j.Progress.DiskRate; r > 0 {
+			parts = append(parts, text.Rate(float64(r)))
+		}
+		if t := timeToGo(j); t != "" {
+			parts = append(parts, t)
+		}
+		if a := model.Age(j.Progress.At, e.Now); a >= e.StaleAfter() && !j.Switched {
+			parts = append(parts, "last sample "+text.Clock(a)+" ago")
+		}
+		return strings.Join(parts, ", ")
+	}
+	if j.State == model.JobInterrupted {
+		return "`horcrux recover` settles it"
+	}
+	if j.Result == nil {
+		return ""
+	}
+	switch {
+	case j.State == model.JobAwaiting:
+		return text.Or(name(j.Result.Next), "confirm or roll back")
+	case j.Result.Reason != "":
+		return name(j.Result.Reason)
+	case j.Result.Downtime > 0:
+		return "paused for " + text.Duration(j.Result.Downtime)
+	}
+	return name(j.Result.Next)
+}

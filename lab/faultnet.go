@@ -1,0 +1,164 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// uplink is the machine's end of the host's cable.
+func (n *Node) uplink() (netlink.Link, error) {
+	link, err := netlink.LinkByName(vethName(n.lab.Prefix, n.index))
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the cable of %s: %w; is the host on?", n.Name, err)
+	}
+	return link, nil
+}
+
+// CutLink pulls the host's cable: the host and its guests hear and say nothing
+// any more, connections are not told.
+func (n *Node) CutLink() error {
+	link, err := n.uplink()
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetDown(link)
+}
+
+// HealLink puts the cable back.
+func (n *Node) HealLink() error {
+	link, err := n.uplink()
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(link)
+}
+
+// LinkUp tells whether the cable is in.
+func (n *Node) LinkUp() bool {
+	link, err := n.uplink()
+	return err == nil && link.Attrs().Flags&unix.IFF_UP != 0
+}
+
+// LimitRate lets no more than so many bytes a second pass, each way.
+func (n *Node) LimitRate(bytesPerSecond uint64) error {
+	if bytesPerSecond < 8<<10 {
+		return errors.New("cannot limit a link below 8 KiB/s")
+	}
+	return n.bothEnds(func(h *netlink.Handle, link netlink.Link) error {
+		// A burst holds the largest packet veth hands over in one piece.
+		burst := uint32(max(bytesPerSecond/50, 128<<10))
+		qdisc := &netlink.Tbf{
+			QdiscAttrs: netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Parent: netlink.HANDLE_ROOT, Handle: netlink.MakeHandle(1, 0)},
+			Rate:       bytesPerSecond,
+			Limit:      burst + uint32(bytesPerSecond/10),
+			Buffer:     netlink.Xmittime(bytesPerSecond, burst),
+		}
+		return h.QdiscReplace(qdisc)
+	})
+}
+
+// UnlimitRate takes the limit away.
+func (n *Node) UnlimitRate() error {
+	return n.bothEnds(func(h *netlink.Handle, link netlink.Link) error {
+		qdiscs, err := h.QdiscList(link)
+		if err != nil {
+			return err
+		}
+		for _, q := range qdiscs {
+			if q.Type() == "tbf" {
+				return h.QdiscDel(q)
+			}
+		}
+		return nil
+	})
+}
+
+// bothEnds acts on both ends of the host's cable: each limits what leaves it.
+func (n *Node) bothEnds(act func(*netlink.Handle, netlink.Link) error) error {
+	outer, err := n.uplink()
+	if err != nil {
+		return err
+	}
+	pid := n.initPID()
+	if pid == 0 {
+		return n.errOff()
+	}
+	here, err := netlink.NewHandle()
+	if err != nil {
+		return err
+	}
+	defer here.Close()
+	if err := act(here, outer); err != nil {
+		return fmt.Errorf("cannot change the cable of %s: %w", n.Name, err)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	ns, err := netns.GetFromPid(pid)
+	if err != nil {
+		return n.errOff()
+	}
+	defer ns.Close()
+	there, err := netlink.NewHandleAt(ns)
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	inner, err := there.LinkByName(uplinkName)
+	if err != nil {
+		return fmt.Errorf("cannot find the cable inside %s: %w", n.Name, err)
+	}
+	if err := act(there, inner); err != nil {
+		return fmt.Errorf("cannot change the cable inside %s: %w", n.Name, err)
+	}
+	return nil
+}
+
+// blockTable holds the rules of BlockPeers inside a host.
+const blockTable = "horcrux_lab"
+
+// BlockPeers drops TCP between this host and the other hosts, but for SSH, so
+// that the console reaches all of them and a migration does not get through.
+func (n *Node) BlockPeers(ctx context.Context) error {
+	var peers []string
+	for _, p := range n.lab.Nodes {
+		if p != n {
+			peers = append(peers, p.Address)
+		}
+	}
+	if len(peers) == 0 {
+		return errors.New("cannot block the other hosts: there are none")
+	}
+	set := "{ " + strings.Join(peers, ", ") + " }"
+	rules := fmt.Sprintf(`table inet %[1]s
+delete table inet %[1]s
+table inet %[1]s {
+	chain in {
+		type filter hook input priority 0
+		ip saddr %[2]s tcp dport 22 accept
+		ip saddr %[2]s tcp sport 22 accept
+		ip saddr %[2]s meta l4proto tcp drop
+	}
+	chain out {
+		type filter hook output priority 0
+		ip daddr %[2]s tcp dport 22 accept
+		ip daddr %[2]s tcp sport 22 accept
+		ip daddr %[2]s meta l4proto tcp drop
+	}
+}
+`, blockTable, set)
+	_, err := n.ExecInput(ctx, rules, "nft", "-f", "-")
+	return err
+}
+
+// UnblockPeers lets TCP through again.
+func (n *Node) UnblockPeers(ctx context.Context) error {
+	_, err := n.ExecInput(ctx, fmt.Sprintf("table inet %[1]s\ndelete table inet %[1]s\n", blockTable), "nft", "-f", "-")
+	return err
+}

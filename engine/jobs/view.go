@@ -140,12 +140,12 @@ func stateOf(j model.Job, v journal.View, alive bool) model.JobState {
 	switch {
 	case v.SentBack != "":
 		return model.JobUndone
-	case v.Over && j.Result != nil && len(v.Debts) == 0:
+	case v.Over && j.Result != nil:
 		return j.State
+	case j.Result != nil && j.Result.Outcome == model.OutcomePerson:
+		return model.JobPerson
 	case v.AwaitsConfirm() && !v.Confirming && j.Result != nil:
 		return j.State
-	case v.Result != nil && v.Result.Outcome == model.OutcomePerson:
-		return model.JobPerson
 	}
 	return model.JobInterrupted
 }

@@ -27,6 +27,7 @@ type Kind string
 // marked "fact" after it was seen to be done.
 const (
 	Planned        Kind = "planned"         // fact: the plan, with everything that undo needs
+	Replanned      Kind = "replanned"       // fact: the plan made again by the job's own process; nothing is done yet
 	Marking        Kind = "marking"         // intent: marker on the domain, autostart off
 	Creating       Kind = "creating"        // intent: one volume that does not exist on the target
 	NotCreated     Kind = "not-created"     // fact: the volume announced last is somebody else's

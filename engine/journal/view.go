@@ -84,6 +84,11 @@ func (v View) apply(r Record) (View, error) {
 			return v, fmt.Errorf("cannot read journal of job %s: record %d has no plan", r.Job, r.Seq)
 		}
 		v.Job, v.By, v.Started, v.Plan, v.SendsBack, v.Epoch = r.Job, r.By, r.Time, r.Plan, r.SendsBack, BeforeCommit
+	case Replanned:
+		if r.Plan == nil || v.Marked {
+			return v, fmt.Errorf("cannot read journal of job %s: record %d plans again too late or without a plan", r.Job, r.Seq)
+		}
+		v.Plan = r.Plan
 	case Marking:
 		v.Marked = true
 		v.Baseline = r.Baseline

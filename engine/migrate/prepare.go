@@ -1,0 +1,194 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"horcrux/engine/journal"
+	"horcrux/engine/model"
+	"horcrux/engine/virt"
+)
+
+// baseline takes the checks before anything is changed, and marks the domain.
+func (j *Job) baseline(ctx context.Context) (string, error) {
+	base := j.Health(ctx, model.StageBaseline, nil, j.check)
+	if err := j.Journal.Append(journal.Record{Kind: journal.Marking, Baseline: base}); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
+	if err := j.Source.Mark(ctx, Mark{Job: j.Journal.View().Job, Role: RoleMoving, From: j.plan.From, To: j.plan.To}); err != nil {
+		return "", fmt.Errorf("cannot mark the VM on %s: %w", j.plan.From, err)
+	}
+	if j.plan.Autostart {
+		if err := j.Source.SetAutostart(ctx, false); err != nil {
+			return "", fmt.Errorf("cannot switch autostart off on %s: %w", j.plan.From, err)
+		}
+	}
+	return fmt.Sprintf("baseline: %s", tally(base)), nil
+}
+
+func tally(cs []model.CheckResult) string {
+	n := map[model.Verdict]int{}
+	for _, c := range cs {
+		n[c.Verdict]++
+	}
+	var parts []string
+	for _, v := range []model.Verdict{model.Pass, model.Warn, model.Fail, model.Skip} {
+		if n[v] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[v], v))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// prepare makes the volumes on the target and has both hosts get ready.
+func (j *Job) prepare(ctx context.Context) (string, error) {
+	if err := j.createVolumes(ctx); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	if err := j.openLinks(ctx); err != nil {
+		return "", err
+	}
+	j.params = j.makeParams()
+	if err := j.Journal.Append(journal.Record{Kind: journal.Beginning}); err != nil {
+		return "", err
+	}
+	cookie, xml, err := j.src.MigrateBegin(ctx, j.plan.VM, j.params, j.flags)
+	if err != nil {
+		return "", fmt.Errorf("cannot begin on %s: %w", j.plan.From, err)
+	}
+	if err := j.lookBeforePrepare(ctx); err != nil {
+		return "", err
+	}
+	j.params.DestXML = xml
+	if err := j.Journal.Append(journal.Record{Kind: journal.Preparing}); err != nil {
+		return "", err
+	}
+	cookie, uri, err := j.dst.MigratePrepare(ctx, j.params, cookie, j.flags)
+	if err != nil {
+		return "", fmt.Errorf("cannot prepare %s: %w", j.plan.To, err)
+	}
+	if uri != "" {
+		j.params.MigrateURI = uri
+	}
+	if j.params.MigrateURI == "" {
+		return "", fmt.Errorf("cannot prepare %s: it named no address for the memory", j.plan.To)
+	}
+	j.lastCookie = cookie
+	j.log("info", j.plan.To, "waits for the VM at %s", j.params.MigrateURI)
+	return "the target waits at " + strings.TrimPrefix(j.params.MigrateURI, "tcp:"), nil
+}
+
+func (j *Job) createVolumes(ctx context.Context) error {
+	for _, d := range j.plan.Copies() {
+		if !d.Create {
+			continue
+		}
+		if err := j.createVolume(ctx, d); err != nil {
+			return fmt.Errorf("cannot create %s on %s: %w", d.Path, j.plan.To, err)
+		}
+	}
+	return nil
+}
+
+// createVolume announces a volume in the journal only after seeing that nothing
+// is there, so that undo never deletes what somebody else had.
+func (j *Job) createVolume(ctx context.Context, d model.DiskPlan) error {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	exists, err := j.Target.VolumeExists(ctx, d.Path)
+	if err != nil {
+		return err
+	}
+	if exists {
+		return errors.New("something is there already, and it is not ours: move it away or remove it")
+	}
+	vol := journal.Volume{Node: j.plan.To, Pool: d.Pool, Path: d.Path}
+	if err := j.Journal.Append(journal.Record{Kind: journal.Creating, Volume: &vol}); err != nil {
+		return err
+	}
+	if err := j.Target.CreateVolume(ctx, d); err != nil {
+		if virt.IsCode(err, virt.CodeStorageVolExists) {
+			return errors.Join(err, j.Journal.Append(journal.Record{Kind: journal.NotCreated, Volume: &vol}))
+		}
+		return err
+	}
+	j.log("info", j.plan.To, "created %s for %s", d.Path, d.Target)
+	return nil
+}
+
+// changeProtection is VIR_DRV_FEATURE_MIGRATE_CHANGE_PROTECTION: from Begin on
+// nobody else can change the domain on the source.
+const changeProtection = 7
+
+func (j *Job) openLinks(ctx context.Context) error {
+	var err error
+	if j.src, err = j.Source.Link(ctx); err != nil {
+		return fmt.Errorf("cannot open a connection to %s: %w", j.plan.From, err)
+	}
+	if j.dst, err = j.Target.Link(ctx); err != nil {
+		return fmt.Errorf("cannot open a connection to %s: %w", j.plan.To, err)
+	}
+	protect, err := j.src.SupportsFeature(ctx, changeProtection)
+	if err != nil {
+		return fmt.Errorf("cannot ask %s what it can do: %w", j.plan.From, err)
+	}
+	j.flags = j.makeFlags(protect)
+	return nil
+}
+
+// makeFlags: the target is always left paused, since its resume is the commit
+// point and ours alone, and always registered before it may run, since that is
+// what proves, when it is found missing, that it never ran.
+func (j *Job) makeFlags(protect bool) virt.MigrateFlags {
+	f := virt.MigrateLive | virt.MigratePersistDest | virt.MigratePaused | virt.MigrateAbortOnError
+	if protect {
+		f |= virt.MigrateChangeProtection
+	}
+	if len(j.plan.Copies()) > 0 {
+		// Every write of the guest waits for the target too, so the disks are
+		// sure to become equal.
+		f |= virt.MigrateNonSharedDisk | virt.MigrateSyncWrites
+	}
+	if j.plan.Options.AutoConverge {
+		f |= virt.MigrateAutoConverge
+	}
+	if j.plan.Unsafe {
+		f |= virt.MigrateUnsafe
+	}
+	return f
+}
+
+func (j *Job) makeParams() virt.MigrateParams {
+	p := virt.MigrateParams{DestName: j.plan.VMName, Bandwidth: j.plan.Options.Bandwidth}
+	if j.plan.MigrateHost != "" {
+		host := j.plan.MigrateHost
+		if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
+			host = "[" + host + "]"
+		}
+		p.MigrateURI = "tcp://" + host
+	}
+	for _, d := range j.plan.Copies() {
+		p.Disks = append(p.Disks, d.Target)
+	}
+	return p
+}
+
+// lookBeforePrepare refuses to go on with a VM that changed since the plan: one
+// that its user paused meanwhile would be judged wrongly afterwards.
+func (j *Job) lookBeforePrepare(ctx context.Context) error {
+	st, err := j.Source.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot look at the VM on %s: %w", j.plan.From, err)
+	}
+	if st.State != j.plan.Was.State {
+		return fmt.Errorf("the VM on %s was %s when the move was planned and is %s now: plan it again", j.plan.From, j.plan.Was, st)
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package migrate
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"horcrux/engine/model"
+	"horcrux/engine/virt"
+)
+
+// rates smooths what libvirt reports and forecasts from it. It is pure but for
+// what it remembers of earlier readings.
+type rates struct {
+	disk, mem ewma
+	diskSeen  uint64
+	seenAt    time.Time
+}
+
+// ewma is an exponentially weighted mean; weight 0.4 follows a change within
+// two or three readings and does not jump with each.
+type ewma struct{ v float64 }
+
+func (e *ewma) add(x float64) float64 {
+	if e.v == 0 {
+		e.v = x
+	} else {
+		e.v = 0.4*x + 0.6*e.v
+	}
+	return e.v
+}
+
+// progress turns one reading of libvirt's job statistics into what is shown.
+// Everything but the forecast is libvirt's own number.
+func (r *rates) progress(st virt.JobStats, now time.Time, limit uint64, disks bool) model.Progress {
+	p := model.Progress{
+		At: now.UTC(), Phase: model.PhaseMemory, Elapsed: st.Elapsed,
+		DiskTotal: st.DiskTotal, DiskProcessed: st.DiskProcessed, DiskRemaining: st.DiskRemaining, DiskRate: st.DiskBps,
+		MemTotal: st.MemTotal, MemProcessed: st.MemProcessed, MemRemaining: st.MemRemaining, MemRate: st.MemBps,
+		DirtyRate: st.DirtyRate * st.PageSize, Iteration: st.MemIteration, Throttle: st.AutoConvergeThrottle,
+		Downtime: st.Downtime, Bandwidth: limit,
+	}
+	if disks && st.MemTotal == 0 {
+		p.Phase = model.PhaseDisks
+	}
+	// libvirt gives no rate for mirrors: it follows from two readings of theirs.
+	if dt := now.Sub(r.seenAt).Seconds(); p.DiskRate == 0 && !r.seenAt.IsZero() && dt > 0 && st.DiskProcessed >= r.diskSeen {
+		p.DiskRate = uint64(float64(st.DiskProcessed-r.diskSeen) / dt)
+	}
+	r.diskSeen, r.seenAt = st.DiskProcessed, now
+	if p.Phase == model.PhaseDisks {
+		if v := r.disk.add(float64(p.DiskRate)); v > 0 {
+			p.ETA = seconds(float64(p.DiskRemaining) / v)
+		}
+		return p
+	}
+	p.ETA, p.Diverging = r.memory(p)
+	return p
+}
+
+// memory forecasts the end of the memory copy: what remains, with what the
+// guest dirties meanwhile. A guest that dirties faster than the link carries
+// never ends, and is said to.
+func (r *rates) memory(p model.Progress) (time.Duration, string) {
+	rate := r.mem.add(float64(p.MemRate))
+	if rate <= 0 || p.MemRemaining == 0 {
+		return 0, ""
+	}
+	if float64(p.DirtyRate) >= rate && p.Iteration > 1 {
+		return 0, fmt.Sprintf("the guest dirties %s/s, the link carries %s/s", humanize.IBytes(p.DirtyRate), humanize.IBytes(uint64(rate)))
+	}
+	return seconds(float64(p.MemRemaining) / (rate - float64(p.DirtyRate))), ""
+}
+
+func seconds(s float64) time.Duration {
+	const most = 30 * 24 * 3600
+	if s < 0 || s > most {
+		return 0
+	}
+	return time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond)
+}
+
+func doneDisks(p model.Progress) string {
+	if p.DiskTotal == 0 {
+		return ""
+	}
+	return humanize.IBytes(p.DiskProcessed) + " mirrored"
+}
+
+func (w *watch) summary() string {
+	s := humanize.IBytes(w.last.MemProcessed) + " sent"
+	if w.last.Iteration > 0 {
+		s += fmt.Sprintf(" in %d passes", w.last.Iteration)
+	}
+	if w.last.MemProcessed == 0 {
+		return "sent"
+	}
+	return s
+}

@@ -1,0 +1,204 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"horcrux/engine/journal"
+	"horcrux/engine/model"
+	"horcrux/engine/virt"
+	"horcrux/rollback"
+)
+
+// settle brings a move that cannot go on to an end: it looks at both hosts,
+// asks the decision table, and does what that says.
+func (j *Job) settle(ctx context.Context, cause error) model.Result {
+	ctx = context.WithoutCancel(ctx)
+	var no *refused
+	proof := ""
+	if errors.As(cause, &no) {
+		proof = no.proof
+	}
+	if errors.Is(cause, errUnknown) {
+		return j.person(rollback.Decision{Owner: rollback.Target, Why: cause.Error()}, cause)
+	}
+	if proof == "" && j.Journal.View().Epoch == journal.AfterCommit {
+		return j.complete(ctx)
+	}
+	src, dst := j.lookBoth(ctx)
+	v := j.Journal.View()
+	if proof != "" {
+		v.Epoch = journal.BeforeCommit
+	}
+	return j.act(ctx, rollback.Decide(v, src, dst), cause, proof)
+}
+
+func (j *Job) lookBoth(ctx context.Context) (src, dst model.DomainStatus) {
+	ctx, cancel := context.WithTimeout(ctx, unreachablePatience)
+	defer cancel()
+	got := make(chan model.DomainStatus, 1)
+	go func() {
+		// The target's silence must not keep the source paused for long.
+		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+		defer cancel()
+		st, _ := j.ask(ctx, j.Target)
+		got <- st
+	}()
+	src, _ = j.ask(ctx, j.Source)
+	return src, <-got
+}
+
+// act carries out a decision.
+func (j *Job) act(ctx context.Context, d rollback.Decision, cause error, proof string) model.Result {
+	for _, side := range d.Suspend {
+		j.suspend(ctx, side)
+	}
+	switch d.Action {
+	case rollback.ActUndo:
+		return j.undo(ctx, cause, proof)
+	case rollback.ActForward:
+		return j.forward(ctx, d, cause)
+	case rollback.ActComplete:
+		if j.Journal.View().Epoch != journal.AfterCommit {
+			if err := j.Journal.Append(journal.Record{Kind: journal.Committed, Note: d.Why}); err != nil {
+				return j.person(d, err)
+			}
+		}
+		return j.complete(ctx)
+	}
+	return j.person(d, cause)
+}
+
+func (j *Job) suspend(ctx context.Context, side rollback.Side) {
+	h, name := j.Source, j.plan.From
+	if side == rollback.Target {
+		h, name = j.Target, j.plan.To
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if err := h.Suspend(ctx); err != nil {
+		j.log("error", name, "cannot suspend the VM: %v", err)
+		return
+	}
+	j.log("error", name, "the VM is suspended: two copies must not run")
+}
+
+// forward lets the target run when it alone has the guest's state.
+func (j *Job) forward(ctx context.Context, d rollback.Decision, cause error) model.Result {
+	j.log("warn", j.plan.To, "takes over: %s", d.Why)
+	if j.Journal.View().Epoch == journal.BeforeCommit {
+		if !j.Journal.View().Gated {
+			if j.dst == nil {
+				return j.person(d, fmt.Errorf("%w; and the connection that could finish on %s is gone", cause, j.plan.To))
+			}
+			callCtx, cancel := context.WithTimeout(ctx, actTimeout)
+			_, err := j.dst.MigrateFinish(callCtx, j.params, j.lastCookie, j.flags, false)
+			cancel()
+			if err != nil {
+				return j.person(d, fmt.Errorf("%w; and %s could not finish: %w", cause, j.plan.To, err))
+			}
+		}
+		if err := j.Journal.Commit(); err != nil {
+			return j.person(d, err)
+		}
+	}
+	if !j.wasPaused() {
+		if err := j.resumeTarget(ctx); err != nil {
+			return j.person(d, err)
+		}
+	}
+	if err := j.Journal.Append(journal.Record{Kind: journal.Committed, Note: d.Why}); err != nil {
+		return j.person(d, err)
+	}
+	return j.complete(ctx)
+}
+
+// undo gives the VM back to the source.
+func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result {
+	j.phase(model.PhaseUndo, model.PhaseActive, cause.Error())
+	if err := j.Journal.Rollback(cause.Error(), proof); err != nil {
+		return j.person(rollback.Decision{Owner: rollback.Source, Why: err.Error()}, cause)
+	}
+	out := rollback.Undo(ctx, rollback.Env{
+		View: j.Journal.View(), Source: j.Source, Target: j.Target, Report: j.step,
+		EndTarget: j.endTarget, EndSource: j.endSource,
+	})
+	for _, debt := range out.Debts {
+		if err := j.Journal.Append(journal.Record{Kind: journal.Owed, Debt: &debt}); err != nil {
+			out.Err = errors.Join(out.Err, err)
+		}
+	}
+	if out.Err != nil {
+		j.phase(model.PhaseUndo, model.PhaseFailed, out.Err.Error())
+		return j.person(rollback.Decision{Owner: rollback.Source, Why: "the move was taken back, but not all of it: " + out.Err.Error()}, cause)
+	}
+	if err := j.Journal.Append(journal.Record{Kind: journal.RolledBack}); err != nil {
+		return j.person(rollback.Decision{Owner: rollback.Source, Why: err.Error()}, cause)
+	}
+	j.phase(model.PhaseUndo, model.PhaseOK, string(j.plan.From)+" has the VM as before")
+	r := model.Result{
+		Outcome: model.OutcomeUndone, Owner: j.plan.From, Reason: cause.Error(), Duration: j.Now().Sub(j.started),
+		Next: fmt.Sprintf("the VM is on %s as before; mend the cause, then move it again", j.plan.From),
+	}
+	if len(out.Debts) > 0 {
+		r.Next = fmt.Sprintf("the VM is on %s as before; once %s answers again, run: horcrux recover", j.plan.From, j.plan.To)
+	}
+	return r
+}
+
+// endTarget tells the target to drop what came in. The answer that it did is
+// an error by libvirt's protocol.
+func (j *Job) endTarget(ctx context.Context) error {
+	if j.dst == nil {
+		return nil
+	}
+	defer func() { _ = j.dst.Close(); j.dst = nil }()
+	v := j.Journal.View()
+	if !v.Performing || v.Gated {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	_, err := j.dst.MigrateFinish(ctx, j.params, nil, j.flags, true)
+	if virt.IsCode(err, virt.CodeMigrateFinishOK) || virt.IsNoDomain(err) {
+		return nil
+	}
+	return err
+}
+
+// endSource tells the source that the move is off. A Perform that failed has
+// ended the source's job already, and must not be confirmed.
+func (j *Job) endSource(ctx context.Context) error {
+	if j.src == nil {
+		return nil
+	}
+	defer func() { _ = j.src.Close(); j.src = nil }()
+	v := j.Journal.View()
+	if !v.Begun || (v.Performing && !v.Performed) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
+	return j.src.MigrateConfirm(ctx, j.plan.VM, j.params, nil, j.flags, true)
+}
+
+// person ends with what only a person can decide, and says everything that is
+// known.
+func (j *Job) person(d rollback.Decision, cause error) model.Result {
+	owner := j.plan.From
+	switch d.Owner {
+	case rollback.Target:
+		owner = j.plan.To
+	case rollback.Nowhere:
+		owner = ""
+	}
+	reason := d.Why
+	if cause != nil && cause.Error() != d.Why {
+		reason += "; the cause was: " + cause.Error()
+	}
+	return model.Result{
+		Outcome: model.OutcomePerson, Owner: owner, Reason: reason, Duration: j.Now().Sub(j.started),
+		Next: fmt.Sprintf("start the VM nowhere by hand; see to it that %s and %s answer, then run: horcrux recover", j.plan.From, j.plan.To),
+	}
+}

@@ -1,0 +1,187 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"horcrux/engine/ends"
+	"horcrux/engine/event"
+	"horcrux/engine/journal"
+	"horcrux/engine/model"
+)
+
+// move runs a move from its pre-flight to its checks, and lets go of the
+// leftovers if that was wished and all checks passed.
+func (p *process) move(ctx context.Context) {
+	began := time.Now()
+	p.phase(model.PhasePreflight, model.PhaseActive, "looking at both nodes")
+	src, dst, err := p.ends(ctx, true)
+	if err == nil {
+		_, err = p.replan(ctx)
+	}
+	if err != nil {
+		p.refuse(err, time.Since(began))
+		return
+	}
+	p.job = p.build(src, dst)
+	relayCtx, stop := context.WithCancel(ctx)
+	go p.relay(relayCtx)
+	r := p.job.Run(ctx)
+	stop()
+	r.Duration = time.Since(began)
+	if r.Outcome == model.OutcomeDone && p.plan().Options.AutoConfirm {
+		r = p.letGo(ctx, r)
+	}
+	if p.order.SendsBack != "" && (r.Outcome == model.OutcomeDone || r.Outcome == model.OutcomeDegraded) {
+		p.returned(ctx, src, r)
+	}
+	p.awaitConfirm(r)
+	p.end(r)
+}
+
+// relay passes wishes to the running move; those it refuses are logged, since
+// whoever wished has been answered already.
+func (p *process) relay(ctx context.Context) {
+	for {
+		select {
+		case c := <-p.wishes:
+			if err := p.job.Do(c); err != nil {
+				p.emit(event.Event{Type: event.TypeLog, Log: &model.LogLine{Level: "warn", Text: err.Error()}})
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *process) refuse(err error, took time.Duration) {
+	p.phase(model.PhasePreflight, model.PhaseFailed, err.Error())
+	r := model.Result{
+		Outcome: model.OutcomeRefused, Owner: p.plan().From, Reason: err.Error(), Duration: took,
+		Next: "nothing was changed; mend what the reason names, then start the move again",
+	}
+	var no *refusal
+	if errors.As(err, &no) && no.Remedy != "" {
+		r.Next = "nothing was changed; " + no.Remedy
+	}
+	p.end(r)
+}
+
+// awaitConfirm shows that the move stands between its two commit points.
+func (p *process) awaitConfirm(r model.Result) {
+	if p.journal.View().AwaitsConfirm() && r.Outcome != model.OutcomePerson {
+		p.phase(model.PhaseConfirm, model.PhaseActive, "waits for confirm or rollback")
+	}
+}
+
+// letGo confirms a move whose checks all passed.
+func (p *process) letGo(ctx context.Context, r model.Result) model.Result {
+	if err := p.job.Confirm(ctx); err != nil {
+		r.Outcome, r.Reason = model.OutcomePerson, err.Error()
+		return r
+	}
+	r.Confirmed = true
+	r.Next = ""
+	return r
+}
+
+func (p *process) confirm(ctx context.Context) {
+	r := model.Result{Outcome: model.OutcomeDone, Owner: p.plan().To}
+	src, dst, err := p.ends(ctx, true)
+	if err == nil {
+		p.job = p.build(src, dst)
+		err = p.job.Confirm(ctx)
+	}
+	if err != nil {
+		r.Outcome, r.Reason = model.OutcomePerson, err.Error()
+		r.Next = fmt.Sprintf("the VM is on %s; nothing it needs was touched; mend the cause, then confirm again", p.plan().To)
+	} else {
+		r.Confirmed = true
+	}
+	p.end(r)
+}
+
+func (p *process) recover(ctx context.Context) {
+	src, dst, err := p.ends(ctx, false)
+	if err != nil {
+		p.end(model.Result{Outcome: model.OutcomePerson, Reason: err.Error(), Next: "put the node back into the configuration, then run: horcrux recover"})
+		return
+	}
+	p.job = p.build(src, dst)
+	r := p.job.Recover(ctx)
+	p.awaitConfirm(r)
+	p.end(r)
+}
+
+// returned closes the move that this one took back: what that one left on the
+// node that has the VM again is stale, and the six steps are shown as they are
+// found to be done.
+func (p *process) returned(ctx context.Context, from *ends.End, r model.Result) {
+	step := func(id model.StepID, err error, detail string) {
+		s := model.StepResult{Step: id, Title: model.StepTitles[id], Kind: model.RollbackSendBack, Status: model.PhaseOK, Detail: detail}
+		if err != nil {
+			s.Status, s.Detail = model.PhaseFailed, err.Error()
+		}
+		p.emit(event.Event{Type: event.TypeStep, Step: &s})
+	}
+	left := "kept until confirm"
+	if r.Confirmed {
+		left = "deleted"
+	}
+	plan := p.plan()
+	step(model.StepDisks, nil, fmt.Sprintf("the disks on %s are %s", plan.From, left))
+	step(model.StepUnregister, nil, fmt.Sprintf("the VM cannot start on %s any more", plan.From))
+	st, err := from.Status(ctx)
+	if err == nil && st.Live() {
+		err = fmt.Errorf("%s still has the VM as %s", plan.From, st)
+	}
+	step(model.StepRelease, err, fmt.Sprintf("no process of it on %s", plan.From))
+	step(model.StepConfig, p.closeOriginal(ctx), fmt.Sprintf("defined on %s as before", plan.To))
+	step(model.StepNetwork, nil, "announced by QEMU when the memory arrived")
+	step(model.StepRun, nil, fmt.Sprintf("%s has the VM", plan.To))
+}
+
+// closeOriginal ends the journal of the move that was taken back, and deletes
+// the stale files that it moved aside.
+func (p *process) closeOriginal(ctx context.Context) error {
+	id := p.order.SendsBack
+	lock, err := p.store.Lock(id)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Unlock() }()
+	j, err := journal.Open(p.store.Dir(id), id, time.Now)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	out, err := p.store.Writer(id, time.Now)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	n, ok := p.fleet.Node(p.plan().To)
+	if !ok {
+		return fmt.Errorf("node %s is not in the configuration", p.plan().To)
+	}
+	at := ends.New(n, p.plan().VM)
+	for _, r := range j.View().Renames {
+		if err := at.DeleteVolume(ctx, r.To); err != nil {
+			return fmt.Errorf("cannot delete the stale %s on %s: %w", r.To, r.Node, err)
+		}
+	}
+	if err := j.Append(journal.Record{Kind: journal.SentBack, Note: string(p.order.Job)}); err != nil {
+		return err
+	}
+	r := model.Result{
+		Outcome: model.OutcomeUndone, Owner: p.plan().To, Confirmed: true,
+		Reason: "sent back by job " + string(p.order.Job), Next: fmt.Sprintf("the VM is on %s", p.plan().To),
+	}
+	if err := j.Append(journal.Record{Kind: journal.Ended, Result: &r}); err != nil {
+		return err
+	}
+	out.Emit(event.Event{Type: event.TypeResult, Result: &r})
+	return nil
+}

@@ -1,0 +1,68 @@
+package fleet
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"horcrux/config"
+	"horcrux/engine/model"
+	"horcrux/engine/transport"
+)
+
+// Options adjust Open.
+type Options struct {
+	// Prompter is asked for passphrases, once per key file; nil means that
+	// nobody can be asked.
+	Prompter transport.Prompter
+	// Log hears of every change of state; nil for nobody. It must not block.
+	Log func(node model.NodeName, text string)
+	// Only limits the fleet to some nodes of the configuration; nil is all.
+	Only []model.NodeName
+}
+
+// Fleet is the set of nodes.
+type Fleet struct {
+	nodes  []*Node
+	byName map[model.NodeName]*Node
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	bell   *bell
+}
+
+// Open begins to connect to all nodes and returns at once.
+func Open(cfg config.Config, o Options) *Fleet {
+	ctx, cancel := context.WithCancel(context.Background())
+	f := &Fleet{byName: make(map[model.NodeName]*Node), cancel: cancel, bell: &bell{}}
+	keys := transport.NewKeyring(o.Prompter)
+	for _, nc := range cfg.Nodes {
+		name := model.NodeName(nc.Name)
+		if o.Only != nil && !slices.Contains(o.Only, name) {
+			continue
+		}
+		n := newNode(cfg, nc, keys, f.bell, o.Log)
+		f.nodes = append(f.nodes, n)
+		f.byName[name] = n
+		f.wg.Go(func() { n.run(ctx) })
+	}
+	return f
+}
+
+// Nodes are all nodes, in the order of the configuration.
+func (f *Fleet) Nodes() []*Node { return slices.Clone(f.nodes) }
+
+// Node finds one by name.
+func (f *Fleet) Node(name model.NodeName) (*Node, bool) {
+	n, ok := f.byName[name]
+	return n, ok
+}
+
+// Changed is closed when the state of any node changes next. Take it before
+// looking at the states.
+func (f *Fleet) Changed() <-chan struct{} { return f.bell.next() }
+
+// Close ends all connections, and waits for their goroutines.
+func (f *Fleet) Close() {
+	f.cancel()
+	f.wg.Wait()
+}

@@ -17,7 +17,7 @@ type Options struct {
 	Prompter transport.Prompter
 	// Log hears of every change of state; nil for nobody. It must not block.
 	Log func(node model.NodeName, text string)
-	// Only limits the fleet to some nodes of the configuration; nil is all.
+	// Only limits the fleet to some nodes of the configuration; empty is all.
 	Only []model.NodeName
 }
 
@@ -37,7 +37,7 @@ func Open(cfg config.Config, o Options) *Fleet {
 	keys := transport.NewKeyring(o.Prompter)
 	for _, nc := range cfg.Nodes {
 		name := model.NodeName(nc.Name)
-		if o.Only != nil && !slices.Contains(o.Only, name) {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, name) {
 			continue
 		}
 		n := newNode(cfg, nc, keys, f.bell, o.Log)

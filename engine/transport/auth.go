@@ -99,11 +99,11 @@ func (l *locked) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string
 // login collects what one attempt can show to a server, and what went wrong
 // on the way, for the error text.
 type login struct {
-	ctx     context.Context
-	target  Target
-	keys    *Keyring
-	pause   func() // stops the clock while a person types
-	resume  func()
+	ctx    context.Context
+	target Target
+	keys   *Keyring
+	pause  func() // stops the clock while a person types
+	resume func()
 
 	// The handshake's goroutine may outlive the attempt.
 	mu      sync.Mutex

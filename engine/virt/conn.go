@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/digitalocean/go-libvirt"
@@ -44,6 +45,8 @@ type Conn struct {
 
 	names  sync.Map // model.UUID -> string, for libvirt's error texts
 	events *listeners
+
+	cpuStats, memStats atomic.Int32 // how many there are
 }
 
 // Option adjusts Open.

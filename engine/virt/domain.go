@@ -15,10 +15,28 @@ type DomainRef struct {
 	ID   int32
 }
 
+// Filter selects domains in one request for all of them.
+type Filter libvirt.ConnectListAllDomainsFlags
+
+// Filters. Within one list libvirt joins those of one kind by or, those of
+// different kinds by and.
+const (
+	Everything      Filter = 0
+	OnlyPersistent  Filter = 4
+	OnlyManagedSave Filter = 256
+	OnlyAutostart   Filter = 1024
+	OnlySnapshots   Filter = 4096
+)
+
 // Domains lists all domains, running or not.
 func (c *Conn) Domains(ctx context.Context) ([]DomainRef, error) {
+	return c.DomainsThat(ctx, Everything)
+}
+
+// DomainsThat lists the domains that a filter selects.
+func (c *Conn) DomainsThat(ctx context.Context, f Filter) ([]DomainRef, error) {
 	doms, err := call(ctx, c, "list the domains", slow, func(l *libvirt.Libvirt) ([]libvirt.Domain, error) {
-		d, _, err := l.ConnectListAllDomains(1, 0)
+		d, _, err := l.ConnectListAllDomains(1, libvirt.ConnectListAllDomainsFlags(f))
 		return d, err
 	})
 	refs := make([]DomainRef, 0, len(doms))

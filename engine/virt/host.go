@@ -3,6 +3,7 @@ package virt
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/digitalocean/go-libvirt"
@@ -80,7 +81,7 @@ func version(v uint64) string {
 // Load reads the host's counters.
 func (c *Conn) Load(ctx context.Context) (HostLoad, error) {
 	var load HostLoad
-	n, err := call(ctx, c, "read the CPU's counters", quick, func(l *libvirt.Libvirt) (int32, error) {
+	n, err := c.counted(ctx, &c.cpuStats, "read the CPU's counters", func(l *libvirt.Libvirt) (int32, error) {
 		_, n, err := l.NodeGetCPUStats(-1, 0, 0)
 		return n, err
 	})
@@ -103,7 +104,7 @@ func (c *Conn) Load(ctx context.Context) (HostLoad, error) {
 			load.CPUTotal += time.Duration(s.Value)
 		}
 	}
-	n, err = call(ctx, c, "read the host's memory", quick, func(l *libvirt.Libvirt) (int32, error) {
+	n, err = c.counted(ctx, &c.memStats, "read the host's memory", func(l *libvirt.Libvirt) (int32, error) {
 		_, n, err := l.NodeGetMemoryStats(0, -1, 0)
 		return n, err
 	})
@@ -123,6 +124,18 @@ func (c *Conn) Load(ctx context.Context) (HostLoad, error) {
 		}
 	}
 	return load, err
+}
+
+// counted asks once per connection how many values there are to ask for.
+func (c *Conn) counted(ctx context.Context, known *atomic.Int32, doing string, request func(*libvirt.Libvirt) (int32, error)) (int32, error) {
+	if n := known.Load(); n > 0 {
+		return n, nil
+	}
+	n, err := call(ctx, c, doing, quick, request)
+	if err == nil {
+		known.Store(n)
+	}
+	return n, err
 }
 
 // Capabilities is the XML of what the host can do.

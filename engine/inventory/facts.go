@@ -1,0 +1,244 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"horcrux/engine/model"
+	"horcrux/engine/virt"
+)
+
+const (
+	xmlAge   = 60 * time.Second
+	slowAge  = 30 * time.Second
+	hostAge  = 10 * time.Minute
+	showFor  = 250 * time.Millisecond // how long new facts wait for company
+	hintEach = time.Second            // looks for old facts
+	startGap = 3 * time.Second        // between questions for start times
+)
+
+// facts reads what rarely changes: when a hint says so, and when it is old.
+func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
+	var startedAt time.Time
+	for {
+		w.readHost(ctx, conn)
+		w.readXMLs(ctx, conn)
+		if w.due(&w.slowSeen, slowAge) {
+			w.readSets(ctx, conn)
+			w.readStorage(ctx, conn)
+		}
+		if age := time.Since(startedAt); age > slowAge || (age > startGap && w.startWanted()) {
+			startedAt = time.Now()
+			w.readStarts(ctx)
+		}
+		w.inv.touched()
+		if !w.unlisted() {
+			w.settled()
+		}
+		if !pause(ctx, hintEach, w.look) || !pause(ctx, soonest, nil) {
+			return
+		}
+	}
+}
+
+// due tells, under the lock, that a group of facts is old, and marks it read.
+func (w *watcher) due(at *time.Time, age time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Since(*at) < age {
+		return false
+	}
+	*at = time.Now()
+	return true
+}
+
+// unlisted tells that the first list of domains is still to come.
+func (w *watcher) unlisted() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.seen.IsZero() {
+		return true
+	}
+	for _, v := range w.vms {
+		if v.xmlAt.IsZero() && v.wanted {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *watcher) readHost(ctx context.Context, conn *virt.Conn) {
+	w.mu.Lock()
+	fresh := time.Since(w.hostSeen) < hostAge
+	w.mu.Unlock()
+	if fresh {
+		return
+	}
+	if h, err := conn.Host(ctx); err == nil {
+		w.mu.Lock()
+		w.host, w.hostSeen = h, time.Now()
+		w.mu.Unlock()
+	}
+}
+
+// readXMLs reads the XML of every domain whose XML is wanted or old.
+func (w *watcher) readXMLs(ctx context.Context, conn *virt.Conn) {
+	shown := time.Now()
+	for _, id := range w.wantedXMLs() {
+		text, err := conn.XML(ctx, id, virt.XMLOptions{})
+		if errors.Is(err, virt.ErrLost) || ctx.Err() != nil {
+			return
+		}
+		at := time.Now()
+		var d virt.Domain
+		if err == nil {
+			d, err = virt.ParseDomain(text)
+		}
+		w.mu.Lock()
+		if v := w.vms[id]; v != nil {
+			if err == nil {
+				v.learned(d, at)
+			} else {
+				v.xmlAt = at // gone or unreadable: asked again when it is old
+			}
+		}
+		w.mu.Unlock()
+		if time.Since(shown) > showFor {
+			shown = time.Now()
+			w.inv.touched()
+		}
+	}
+}
+
+// wantedXMLs lists them and takes the marks away, so that a hint that comes
+// while they are read counts again.
+func (w *watcher) wantedXMLs() []model.UUID {
+	hot, _ := w.inv.hotVMs()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var first, then []model.UUID
+	for id, v := range w.vms {
+		if !v.wanted && time.Since(v.xmlAt) < xmlAge {
+			continue
+		}
+		v.wanted = false
+		if _, ok := hot[id]; ok {
+			first = append(first, id)
+		} else {
+			then = append(then, id)
+		}
+	}
+	return append(first, then...)
+}
+
+// readSets reads what libvirt can say of all domains in one answer.
+func (w *watcher) readSets(ctx context.Context, conn *virt.Conn) {
+	sets := []struct {
+		filter virt.Filter
+		put    func(*vm, bool)
+	}{
+		{virt.OnlyPersistent, func(v *vm, in bool) { v.persistent = in }},
+		{virt.OnlyAutostart, func(v *vm, in bool) { v.autostart = in }},
+	}
+	for _, s := range sets {
+		if in, err := members(ctx, conn, s.filter); err == nil {
+			w.mu.Lock()
+			for id, v := range w.vms {
+				s.put(v, in[id])
+			}
+			w.mu.Unlock()
+		}
+	}
+	in, err := members(ctx, conn, virt.OnlySnapshots)
+	if err != nil {
+		return
+	}
+	counts := make(map[model.UUID]int, len(in))
+	for id := range in {
+		if n, err := conn.SnapshotCount(ctx, id); err == nil {
+			counts[id] = n
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, v := range w.vms {
+		v.snapshots = counts[id]
+	}
+}
+
+func members(ctx context.Context, conn *virt.Conn, f virt.Filter) (map[model.UUID]bool, error) {
+	refs, err := conn.DomainsThat(ctx, f)
+	in := make(map[model.UUID]bool, len(refs))
+	for _, r := range refs {
+		in[r.UUID] = true
+	}
+	return in, err
+}
+
+func (w *watcher) readStorage(ctx context.Context, conn *virt.Conn) {
+	if pools, err := conn.Pools(ctx); err == nil {
+		w.mu.Lock()
+		w.pools = pools
+		w.mu.Unlock()
+	}
+	if nets, err := conn.NetworkNames(ctx); err == nil {
+		w.mu.Lock()
+		w.networks = nets
+		w.mu.Unlock()
+	}
+}
+
+func (w *watcher) startWanted() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.vms {
+		if v.active() && v.started.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// startScript prints the host's time and when the process of each domain was
+// made, by libvirt's files for them.
+const startScript = `date +%s; cd /run/libvirt/qemu 2>/dev/null && stat -c '%Y %n' -- *.pid 2>/dev/null; exit 0`
+
+// readStarts asks all of a host at once. Times are turned into ours, since the
+// host's clock may differ.
+func (w *watcher) readStarts(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	r, err := w.node.Exec(ctx, []string{"sh", "-c", startScript}, nil)
+	if err != nil || r.Code != 0 {
+		return
+	}
+	starts := parseStarts(string(r.Stdout), time.Now())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.vms {
+		if at, ok := starts[v.ref.Name]; ok && v.active() {
+			v.started = at
+		}
+	}
+}
+
+func parseStarts(text string, now time.Time) map[string]time.Time {
+	lines := strings.Split(text, "\n")
+	host, err := strconv.ParseInt(strings.TrimSpace(lines[0]), 10, 64)
+	if err != nil {
+		return nil
+	}
+	starts := make(map[string]time.Time)
+	for _, l := range lines[1:] {
+		sec, file, ok := strings.Cut(l, " ")
+		at, err := strconv.ParseInt(sec, 10, 64)
+		name, isPID := strings.CutSuffix(file, ".pid")
+		if ok && err == nil && isPID && at <= host {
+			starts[virt.Clean(name)] = now.Add(-time.Duration(host-at) * time.Second)
+		}
+	}
+	return starts
+}

@@ -1,0 +1,152 @@
+package inventory
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"horcrux/engine/fleet"
+	"horcrux/engine/model"
+	"horcrux/engine/virt"
+)
+
+// watcher keeps the facts of one node.
+type watcher struct {
+	inv  *Inventory
+	node *fleet.Node
+
+	ready     chan struct{} // first facts are here, or none will come soon
+	readyOnce sync.Once
+	now       chan struct{} // read the quick figures now
+	look      chan struct{} // some facts are wanted
+
+	mu       sync.Mutex
+	host     virt.HostInfo
+	hostSeen time.Time
+	seen     time.Time // last answer of libvirt
+	load     virt.HostLoad
+	percent  float64
+	pools    []model.Pool
+	networks []string
+	slowSeen time.Time
+	vms      map[model.UUID]*vm
+}
+
+func newWatcher(inv *Inventory, n *fleet.Node) *watcher {
+	return &watcher{
+		inv: inv, node: n, ready: make(chan struct{}), now: make(chan struct{}, 1), look: make(chan struct{}, 1),
+		vms: make(map[model.UUID]*vm),
+	}
+}
+
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// hurry asks for the quick figures without waiting for the next turn.
+func (w *watcher) hurry() { signal(w.now) }
+
+func (w *watcher) settled() { w.readyOnce.Do(func() { close(w.ready) }) }
+
+// run follows the node's state and, while it is up, its facts.
+func (w *watcher) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { w.followState(ctx) })
+	for ctx.Err() == nil {
+		change := w.node.Changed()
+		conn, err := w.node.Poll(ctx)
+		if err != nil {
+			select {
+			case <-change:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		w.session(ctx, conn)
+	}
+}
+
+func (w *watcher) followState(ctx context.Context) {
+	for {
+		change := w.node.Changed()
+		switch state, _, _ := w.node.Status(); state {
+		case model.NodeDaemonDown, model.NodeRefused, model.NodeUnreachable:
+			w.settled()
+		}
+		w.inv.touched()
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// session reads one connection until it is gone.
+func (w *watcher) session(parent context.Context, conn *virt.Conn) {
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	w.forgetRates()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { w.events(ctx, conn) })
+	wg.Go(func() { w.quick(ctx, conn) })
+	wg.Go(func() { w.facts(ctx, conn) })
+	wg.Go(func() { w.addresses(ctx, conn) })
+	select {
+	case <-conn.Done():
+	case <-ctx.Done():
+	}
+	cancel()
+}
+
+// events turns libvirt's hints into questions.
+func (w *watcher) events(ctx context.Context, conn *virt.Conn) {
+	ch, err := conn.Events(ctx)
+	if err != nil {
+		return // the questions are asked anyway, only later
+	}
+	for e := range ch {
+		switch e.Kind {
+		case virt.EventIteration, virt.EventJobDone:
+		default:
+			w.mu.Lock()
+			if v := w.vms[e.UUID]; v != nil {
+				v.wanted = true
+			}
+			w.mu.Unlock()
+			signal(w.look)
+		}
+		w.hurry()
+	}
+}
+
+// picture is the node and its VMs as known now.
+func (w *watcher) picture() (model.Node, []model.VM) {
+	state, reason, since := w.node.Status()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := model.Node{
+		Name: w.node.Name(), Address: w.node.Config().Address, State: state, Reason: virt.Clean(reason), Since: since, Seen: w.seen,
+		Hostname: w.host.Hostname, HostUUID: w.host.HostUUID, Libvirt: w.host.Libvirt, QEMU: w.host.QEMU,
+		CPUModel: w.host.CPUModel, CPUs: w.host.CPUs, CPUPercent: w.percent,
+		MemTotal: max(w.load.MemTotal, w.host.MemTotal), MemFree: w.load.MemFree,
+		Defined: len(w.vms), Pools: w.pools, Networks: w.networks,
+	}
+	vms := make([]model.VM, 0, len(w.vms))
+	for _, id := range slices.Sorted(maps.Keys(w.vms)) {
+		v := w.vms[id]
+		if v.active() {
+			n.Running++
+		}
+		vms = append(vms, v.picture(n.Name))
+	}
+	return n, vms
+}

@@ -42,8 +42,8 @@ func (w *watcher) addresses(ctx context.Context, conn *virt.Conn) {
 }
 
 type addressQuestion struct {
-	id                  model.UUID
-	agent, lease, known bool
+	id           model.UUID
+	agent, lease bool
 }
 
 func (w *watcher) addressQuestions() []addressQuestion {

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"horcrux/engine/model"
@@ -11,8 +12,8 @@ import (
 const (
 	// idle is the interval for nodes on which nothing is looked at.
 	idle = 2 * time.Second
-	// share keeps the questions below a tenth of a slow node's time.
-	share = 10
+	// share keeps the questions below a third of a slow node's time.
+	share = 3
 	// soonest is between two readings, however many hints there are.
 	soonest = 100 * time.Millisecond
 	// patience bounds one reading; the fleet judges the connection itself.
@@ -62,17 +63,19 @@ func (w *watcher) interval() time.Duration {
 func (w *watcher) read(parent context.Context, conn *virt.Conn) {
 	ctx, cancel := context.WithTimeout(parent, patience)
 	defer cancel()
-	refs, err := conn.Domains(ctx)
-	if err != nil {
-		return
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if load, err := conn.Load(ctx); err == nil {
+			w.loaded(load)
+		}
+	})
+	if refs, err := conn.Domains(ctx); err == nil {
+		w.listed(refs, time.Now())
+		if stats, err := conn.AllStats(ctx); err == nil {
+			w.counted(stats)
+		}
 	}
-	w.listed(refs, time.Now())
-	if stats, err := conn.AllStats(ctx); err == nil {
-		w.counted(stats)
-	}
-	if load, err := conn.Load(ctx); err == nil {
-		w.loaded(load)
-	}
+	wg.Wait()
 	w.inv.touched()
 }
 

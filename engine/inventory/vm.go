@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"net/netip"
 	"time"
 
 	"horcrux/engine/model"
@@ -100,13 +101,24 @@ func (v *vm) layNICs() {
 	for _, n := range v.xml.NICs {
 		for _, a := range v.addresses {
 			if a.MAC == n.MAC {
-				n.Addresses = append(n.Addresses[:len(n.Addresses):len(n.Addresses)], a.IPs...)
+				n.Addresses = append(n.Addresses, reachable(a.IPs)...)
 			}
 		}
 		flat = append(flat, n.Addresses...)
 		nics = append(nics, n)
 	}
 	v.nics, v.flat = nics, flat
+}
+
+// reachable leaves out addresses that mean nothing beyond the link.
+func reachable(ips []string) []string {
+	var out []string
+	for _, s := range ips {
+		if a, err := netip.ParseAddr(s); err == nil && !a.IsLinkLocalUnicast() && !a.IsLoopback() {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // ratesOf compares two readings. Counters that went backwards belong to

@@ -92,7 +92,6 @@ func (w *watcher) followState(ctx context.Context) {
 func (w *watcher) session(parent context.Context, conn *virt.Conn) {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
-	defer context.AfterFunc(ctx, cancel)()
 	w.forgetRates()
 	var wg sync.WaitGroup
 	defer wg.Wait()

@@ -162,7 +162,7 @@ func (l *login) signers() ([]ssh.Signer, error) {
 	}
 	var others []ssh.Signer
 	for _, s := range agents {
-		if id := string(s.PublicKey().Marshal()); !named[id] && !l.target.OnlyIdentities {
+		if !named[string(s.PublicKey().Marshal())] && !l.target.OnlyIdentities {
 			others = append(others, s)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,10 +32,7 @@ type Writer struct {
 
 // Writer opens the stream of a job for going on with it.
 func (s *Store) Writer(id model.JobID, now func() time.Time) (*Writer, error) {
-	var last uint64
-	if err := s.replay(id, 0, func(e event.Event, _ int64) { last = e.Seq }); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
+	last := s.Last(id)
 	f, err := os.OpenFile(filepath.Join(s.Dir(id), eventsFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the event stream of job %s: %w", id, err)
@@ -46,6 +42,13 @@ func (s *Store) Writer(id model.JobID, now func() time.Time) (*Writer, error) {
 		return nil, fmt.Errorf("cannot open the event stream of job %s: %w", id, err)
 	}
 	return &Writer{f: f, job: id, seq: last, now: now}, nil
+}
+
+// Last is the number of the last event of a job, zero for none.
+func (s *Store) Last(id model.JobID) uint64 {
+	var last uint64
+	_ = s.replay(id, 0, func(e event.Event, _ int64) { last = e.Seq })
+	return last
 }
 
 // endLine closes a line that a crash has torn, so that the next one is whole.

@@ -25,11 +25,12 @@ func (p *process) move(ctx context.Context) {
 		p.refuse(err, time.Since(began))
 		return
 	}
-	p.job = p.build(src, dst)
-	relayCtx, stop := context.WithCancel(ctx)
-	go p.relay(relayCtx)
-	r := p.job.Run(ctx)
-	stop()
+	job := p.build(src, dst)
+	if err := p.begin(job); err != nil {
+		p.refuse(err, time.Since(began))
+		return
+	}
+	r := job.Run(ctx)
 	r.Duration = time.Since(began)
 	if r.Outcome == model.OutcomeDone && p.plan().Options.AutoConfirm {
 		r = p.letGo(ctx, r)
@@ -39,21 +40,6 @@ func (p *process) move(ctx context.Context) {
 	}
 	p.awaitConfirm(r)
 	p.end(r)
-}
-
-// relay passes wishes to the running move; those it refuses are logged, since
-// whoever wished has been answered already.
-func (p *process) relay(ctx context.Context) {
-	for {
-		select {
-		case c := <-p.wishes:
-			if err := p.job.Do(c); err != nil {
-				p.emit(event.Event{Type: event.TypeLog, Log: &model.LogLine{Level: "warn", Text: err.Error()}})
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 func (p *process) refuse(err error, took time.Duration) {
@@ -91,8 +77,7 @@ func (p *process) confirm(ctx context.Context) {
 	r := model.Result{Outcome: model.OutcomeDone, Owner: p.plan().To}
 	src, dst, err := p.ends(ctx, true)
 	if err == nil {
-		p.job = p.build(src, dst)
-		err = p.job.Confirm(ctx)
+		err = p.build(src, dst).Confirm(ctx)
 	}
 	if err != nil {
 		r.Outcome, r.Reason = model.OutcomePerson, err.Error()
@@ -109,8 +94,7 @@ func (p *process) recover(ctx context.Context) {
 		p.end(model.Result{Outcome: model.OutcomePerson, Reason: err.Error(), Next: "put the node back into the configuration, then run: horcrux recover"})
 		return
 	}
-	p.job = p.build(src, dst)
-	r := p.job.Recover(ctx)
+	r := p.build(src, dst).Recover(ctx)
 	p.awaitConfirm(r)
 	p.end(r)
 }

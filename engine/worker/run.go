@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -57,8 +58,10 @@ type process struct {
 	journal *journal.Journal
 	out     *jobs.Writer
 	fleet   *fleet.Fleet
+
+	mu      sync.Mutex // guards job and stopped
 	job     *migrate.Job
-	wishes  chan model.Command
+	stopped bool // an abort came before there was a move to stop
 }
 
 func serve(ctx context.Context, o Order, opened func()) error {
@@ -99,7 +102,7 @@ func open(o Order) (p *process, unlock func(), err error) {
 	if o.Purpose != Move && o.Purpose != Confirm && o.Purpose != Recover {
 		return nil, nil, fmt.Errorf("cannot work on job %s: unknown purpose %q", o.Job, o.Purpose)
 	}
-	p = &process{order: o, wishes: make(chan model.Command, 8)}
+	p = &process{order: o}
 	if p.store, err = jobs.Open(o.StateDir); err != nil {
 		return nil, nil, err
 	}
@@ -139,14 +142,30 @@ func open(o Order) (p *process, unlock func(), err error) {
 	return p, unlock, err
 }
 
-// take passes a wish on; what is wished before the move runs is kept for it.
+// take passes a wish to the move. Before there is one, only an abort makes
+// sense.
 func (p *process) take(c model.Command) error {
-	select {
-	case p.wishes <- c:
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.job != nil:
+		return p.job.Do(c)
+	case p.order.Purpose == Move && (c.Kind == model.CommandAbort || c.Kind == model.CommandRollback):
+		p.stopped = true
 		return nil
-	default:
-		return errors.New("too many wishes at once; try again")
 	}
+	return fmt.Errorf("cannot %s now: job %s is busy with %s", c.Kind, p.order.Job, p.order.Purpose)
+}
+
+// begin makes the move known to those who wish.
+func (p *process) begin(j *migrate.Job) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return migrate.ErrAborted
+	}
+	p.job = j
+	return nil
 }
 
 func (p *process) emit(e event.Event) { p.out.Emit(e) }

@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"horcrux/config"
+	"horcrux/engine"
+	"horcrux/engine/model"
+)
+
+// openWithin bounds the wait for the nodes' first answers.
+const openWithin = 12 * time.Second
+
+// load reads the configuration; everything wrong with it is wrong usage.
+func (a *app) load() (config.Config, error) {
+	path, err := config.Find(a.config, a.getenv)
+	if err == nil {
+		var c config.Config
+		if c, err = config.Load(path); err == nil {
+			return c, nil
+		}
+	}
+	return config.Config{}, &ExitError{Code: ExitUsage, Err: err}
+}
+
+// open reads the configuration and connects to the nodes.
+func (a *app) open() (*engine.Engine, error) {
+	c, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	worker, err := workerCommand()
+	if err != nil {
+		return nil, err
+	}
+	o := engine.Options{Worker: worker, Env: a.getenv}
+	if a.terminal() {
+		o.Prompter = &asker{a}
+	}
+	return engine.Open(c, o)
+}
+
+// withCluster runs do with an engine whose nodes have answered, or are known
+// not to.
+func (a *app) withCluster(ctx context.Context, do func(*engine.Engine) error) error {
+	e, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	waitCtx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	if err := e.Wait(waitCtx); err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return do(e)
+}
+
+// workerCommand is this program as the process of a job.
+func workerCommand() ([]string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("cannot find this program's own file: %w", err)
+	}
+	return []string{exe, "worker"}, nil
+}
+
+func (a *app) terminal() bool { return a.in != nil && term.IsTerminal(int(a.in.Fd())) }
+
+// ask puts an ordinary question; yes answers it, and without a terminal it
+// cannot be put.
+func (a *app) ask(question string, yes bool) error {
+	if yes {
+		return nil
+	}
+	if !a.terminal() {
+		return usage("%s: this needs an answer, and there is no terminal to ask on: add --yes", question)
+	}
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
+	line, err := bufio.NewReader(a.in).ReadString('\n')
+	if err != nil && line == "" {
+		return usage("no answer")
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return nil
+	}
+	return usage("not confirmed, nothing was changed")
+}
+
+// asker asks for passphrases on the terminal.
+type asker struct{ a *app }
+
+// Passphrase asks for one, without showing it.
+func (k *asker) Passphrase(_ context.Context, file string) ([]byte, error) {
+	fmt.Fprintf(k.a.err, "Passphrase for %s: ", file)
+	defer fmt.Fprintln(k.a.err)
+	return term.ReadPassword(int(k.a.in.Fd()))
+}
+
+// findVM finds a VM by name, node/name or UUID. What a move left on its source
+// is not a VM.
+func findVM(c model.Cluster, what string) (model.VM, error) {
+	node, name, qualified := strings.Cut(what, "/")
+	var hits []model.VM
+	for _, v := range c.VMs {
+		if v.Tombstone {
+			continue
+		}
+		if string(v.UUID) == strings.ToLower(what) || v.Name == what || (qualified && string(v.Node) == node && v.Name == name) {
+			hits = append(hits, v)
+		}
+	}
+	switch len(hits) {
+	case 1:
+		return hits[0], nil
+	case 0:
+		return model.VM{}, noVM(c, what)
+	}
+	var all []string
+	for _, v := range hits {
+		all = append(all, string(v.Node)+"/"+v.Name)
+	}
+	return model.VM{}, usage("%q names several VMs: say %s", what, strings.Join(all, " or "))
+}
+
+func noVM(c model.Cluster, what string) error {
+	var down []string
+	for _, n := range c.Nodes {
+		if n.State != model.NodeUp && n.State != model.NodeBusy {
+			down = append(down, fmt.Sprintf("%s is %s", n.Name, n.State))
+		}
+	}
+	msg := fmt.Sprintf("no VM %q on any node that answers", what)
+	if len(down) > 0 {
+		msg += " (" + strings.Join(down, ", ") + ")"
+	}
+	return usage("%s: see horcrux vms", msg)
+}
+
+// findNode checks that a node is in the cluster.
+func findNode(c model.Cluster, name string) (model.NodeName, error) {
+	var all []string
+	for _, n := range c.Nodes {
+		if string(n.Name) == name {
+			return n.Name, nil
+		}
+		all = append(all, string(n.Name))
+	}
+	return "", usage("no node %q in the configuration: there are %s", name, strings.Join(all, ", "))
+}
+
+// isRefused tells a refused pre-flight from other errors.
+func isRefused(err error) (*engine.Refused, bool) {
+	var r *engine.Refused
+	ok := errors.As(err, &r)
+	return r, ok
+}

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"horcrux/engine/event"
+	"horcrux/engine/model"
+)
+
+// progressEvery is how often a line of progress is printed.
+const progressEvery = 2 * time.Second
+
+// show prints what a job says, as lines for people or as JSON, and returns its
+// last result.
+func (a *app) show(ch <-chan event.Event) (*model.Result, error) {
+	var (
+		res  *model.Result
+		last time.Time
+	)
+	for e := range ch {
+		if e.Type == event.TypeResult {
+			res = e.Result
+		}
+		if a.json() {
+			if err := a.printLine(e); err != nil {
+				return res, err
+			}
+			continue
+		}
+		if e.Type == event.TypeProgress {
+			if e.Time.Sub(last) < progressEvery {
+				continue
+			}
+			last = e.Time
+		}
+		if line := describe(e); line != "" {
+			fmt.Fprintf(a.out, "%s  %s\n", e.Time.Local().Format("15:04:05"), line)
+		}
+	}
+	return res, nil
+}
+
+// describe is one event as one line without colour or drawing.
+func describe(e event.Event) string {
+	switch e.Type {
+	case event.TypePhase:
+		return describePhase(*e.Phase)
+	case event.TypeProgress:
+		return describeProgress(*e.Progress)
+	case event.TypeCheck:
+		return fmt.Sprintf("%-10s %-4s %s: %s", e.Check.Stage, e.Check.Verdict, e.Check.Title, e.Check.Evidence)
+	case event.TypeStep:
+		return describeStep(*e.Step)
+	case event.TypeLog:
+		at := ""
+		if e.Log.Node != "" {
+			at = string(e.Log.Node) + ": "
+		}
+		return fmt.Sprintf("%-10s %s%s", e.Log.Level, at, e.Log.Text)
+	case event.TypeResult:
+		return describeResult(*e.Result)
+	}
+	return ""
+}
+
+func describePhase(p model.Phase) string {
+	if p.Status == model.PhaseWaiting {
+		return ""
+	}
+	s := fmt.Sprintf("%-10s %s", model.PhaseTitles[p.ID], p.Status)
+	if p.Detail != "" {
+		s += ": " + p.Detail
+	}
+	return s
+}
+
+func describeStep(s model.StepResult) string {
+	if s.Status == model.PhaseActive {
+		return ""
+	}
+	line := fmt.Sprintf("%-10s %s: %s", s.Kind, s.Title, s.Status)
+	if s.Detail != "" {
+		line += ": " + s.Detail
+	}
+	return line
+}
+
+func describeProgress(p model.Progress) string {
+	var parts []string
+	if p.DiskTotal > 0 {
+		parts = append(parts, fmt.Sprintf("disks %s of %s at %s/s", size(p.DiskProcessed), size(p.DiskTotal), size(p.DiskRate)))
+	}
+	if p.MemTotal > 0 {
+		parts = append(parts, fmt.Sprintf("memory %s left of %s at %s/s, dirties %s/s, pass %d",
+			size(p.MemRemaining), size(p.MemTotal), size(p.MemRate), size(p.DirtyRate), p.Iteration))
+	}
+	switch {
+	case p.Diverging != "":
+		parts = append(parts, "will not converge: "+p.Diverging)
+	case p.ETA > 0:
+		parts = append(parts, "about "+short(p.ETA)+" to go")
+	}
+	return fmt.Sprintf("%-10s %s", p.Phase, strings.Join(parts, "; "))
+}
+
+func describeResult(r model.Result) string {
+	s := fmt.Sprintf("%-10s %s", "result", r.Outcome)
+	if r.Owner != "" {
+		s += ": the VM is on " + string(r.Owner)
+	}
+	if r.Downtime > 0 {
+		s += fmt.Sprintf("; it stood still for %d ms", r.Downtime.Milliseconds())
+	}
+	if r.Proof != "" {
+		s += "; " + r.Proof
+	}
+	if r.Reason != "" {
+		s += "\n           cause: " + r.Reason
+	}
+	if r.Next != "" {
+		s += "\n           next: " + r.Next
+	}
+	return s
+}
+
+// refusedLine is the result of a move that its pre-flight forbids.
+func refusedLine(p model.Plan, b model.Finding) event.Event {
+	next := "nothing was changed"
+	if b.Remedy != "" {
+		next += "; " + b.Remedy
+	}
+	return event.Event{Time: time.Now().UTC(), Type: event.TypeResult, Result: &model.Result{
+		Outcome: model.OutcomeRefused, Owner: p.From, Reason: b.Title + ": " + b.Detail, Next: next,
+	}}
+}

@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"horcrux/engine/event"
+	"horcrux/engine/jobs"
+	"horcrux/engine/journal"
+	"horcrux/engine/model"
+	"horcrux/engine/worker"
+)
+
+// Do passes a wish to a job.
+func (e *Engine) Do(ctx context.Context, id model.JobID, c model.Command) error {
+	c.By = Who(e.opt.Env)
+	switch c.Kind {
+	case model.CommandAbort, model.CommandTune:
+		err := e.store.Send(ctx, id, c)
+		if errors.Is(err, jobs.ErrNoProcess) {
+			return e.cannot(string(c.Kind), id)
+		}
+		return err
+	case model.CommandConfirm:
+		return e.Confirm(ctx, id)
+	case model.CommandRollback:
+		_, err := e.Rollback(ctx, id)
+		return err
+	}
+	return fmt.Errorf("cannot do %q to a job", c.Kind)
+}
+
+// cannot says why a wish cannot be granted to a job without a process.
+func (e *Engine) cannot(what string, id model.JobID) error {
+	j, err := e.job(id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case j.State == model.JobAwaiting:
+		return fmt.Errorf("cannot %s job %s: %s has moved to %s already; confirm %s or roll it back", what, id, j.VMName, j.To, id)
+	case j.State.Ended():
+		return fmt.Errorf("cannot %s job %s: it has ended: %s", what, id, j.State)
+	}
+	return fmt.Errorf("cannot %s job %s: its process is gone: run horcrux recover", what, id)
+}
+
+// Confirm lets go of what a finished move left on its source.
+func (e *Engine) Confirm(ctx context.Context, id model.JobID) error {
+	if e.store.Alive(id) {
+		return e.store.Send(ctx, id, model.Command{Kind: model.CommandConfirm})
+	}
+	v, err := journal.Read(e.store.Dir(id))
+	if err != nil {
+		return err
+	}
+	if !v.AwaitsConfirm() {
+		return e.cannot("confirm", id)
+	}
+	return worker.Spawn(ctx, e.opt.Worker, e.store, e.order(worker.Confirm, id))
+}
+
+// Rollback takes a move back: before the switch by undoing it, after it by
+// moving the VM home again while it runs. It returns the job to watch, which in
+// the second case is a new one.
+func (e *Engine) Rollback(ctx context.Context, id model.JobID) (model.JobID, error) {
+	if e.store.Alive(id) {
+		return id, e.store.Send(ctx, id, model.Command{Kind: model.CommandRollback})
+	}
+	v, err := journal.Read(e.store.Dir(id))
+	if err != nil {
+		return "", err
+	}
+	if !v.AwaitsConfirm() {
+		return "", e.cannot("roll back", id)
+	}
+	r := v.Plan.Request
+	r.From, r.To = r.To, r.From
+	r.Options.AutoConfirm = true
+	p, err := e.planBack(ctx, r, id)
+	if err != nil {
+		return "", err
+	}
+	return e.start(ctx, p, id)
+}
+
+// Settled is what recovery made of one job.
+type Settled struct {
+	Job    model.Job
+	Events []event.Event
+	Result *model.Result
+	Err    error
+}
+
+// Recover settles every job whose process is gone before its end, one after
+// another, and reports each event and then each job as it is settled. Jobs that
+// wait for a confirm are left alone: nothing is wrong with them.
+func (e *Engine) Recover(ctx context.Context, watch func(event.Event), report func(Settled)) error {
+	js, err := e.Jobs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, j := range js {
+		if !e.needsRecovery(j) {
+			continue
+		}
+		s := Settled{Job: j}
+		s.Result, s.Err = e.recoverOne(ctx, j.ID, watch)
+		report(s)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (e *Engine) needsRecovery(j model.Job) bool {
+	if e.store.Alive(j.ID) {
+		return false
+	}
+	if j.State == model.JobInterrupted || j.State == model.JobPerson {
+		return true
+	}
+	v, err := journal.Read(e.store.Dir(j.ID))
+	return err == nil && len(v.Debts) > 0
+}
+
+func (e *Engine) recoverOne(ctx context.Context, id model.JobID, watch func(event.Event)) (*model.Result, error) {
+	before, err := e.job(id)
+	if err != nil {
+		return nil, err
+	}
+	last := e.Last(id)
+	if err := worker.Spawn(ctx, e.opt.Worker, e.store, e.order(worker.Recover, id)); err != nil {
+		return nil, err
+	}
+	ch, err := e.FollowFrom(ctx, id, last)
+	if err != nil {
+		return nil, err
+	}
+	var res *model.Result
+	for ev := range ch {
+		watch(ev)
+		if ev.Type == event.TypeResult {
+			res = ev.Result
+		}
+	}
+	if res == nil {
+		return nil, fmt.Errorf("the recovery of job %s (%s) ended without a result; see %s in its folder", id, before.VMName, jobs.LogFile)
+	}
+	return res, nil
+}
+
+// Last is the number of the last event of a job, zero for none.
+func (e *Engine) Last(id model.JobID) uint64 { return e.store.Last(id) }
+
+// FollowFrom is Follow without what was said up to event number after.
+func (e *Engine) FollowFrom(ctx context.Context, id model.JobID, after uint64) (<-chan event.Event, error) {
+	all, err := e.store.Follow(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan event.Event)
+	go func() {
+		defer close(out)
+		for ev := range all {
+			if ev.Seq <= after {
+				continue
+			}
+			select {
+			case out <- ev:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, nil
+}

@@ -1,0 +1,352 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"horcrux/config"
+	"horcrux/engine/ends"
+	"horcrux/engine/event"
+	"horcrux/engine/fleet"
+	"horcrux/engine/inventory"
+	"horcrux/engine/jobs"
+	"horcrux/engine/model"
+	"horcrux/engine/survey"
+	"horcrux/engine/transport"
+	"horcrux/engine/worker"
+	"horcrux/health"
+)
+
+// Options are what an engine needs besides the configuration.
+type Options struct {
+	// StateDir holds the jobs; empty for $XDG_STATE_HOME/horcrux.
+	StateDir string
+	// Worker is the command that becomes a job's process.
+	Worker []string
+	// Prompter asks for passphrases; nil if nobody can be asked.
+	Prompter transport.Prompter
+	// Env reads the environment.
+	Env func(string) string
+	// Only restricts the connections to these nodes; empty means all.
+	Only []model.NodeName
+}
+
+// Engine is the Service over real hosts.
+type Engine struct {
+	cfg    config.Config
+	opt    Options
+	fleet  *fleet.Fleet
+	inv    *inventory.Inventory
+	store  *jobs.Store
+	secret *remembering
+
+	mu     sync.Mutex // guards viewer and latest
+	viewer *jobs.Viewer
+	latest []model.Job
+}
+
+// StateDir is where jobs are kept, for an environment.
+func StateDir(env func(string) string) (string, error) {
+	if d := env("XDG_STATE_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "horcrux"), nil
+	}
+	if h := env("HOME"); filepath.IsAbs(h) {
+		return filepath.Join(h, ".local", "state", "horcrux"), nil
+	}
+	return "", errors.New("cannot tell where to keep the jobs: set HOME or XDG_STATE_HOME")
+}
+
+// Open connects to the nodes and returns at once; what is known grows from then.
+func Open(cfg config.Config, o Options) (*Engine, error) {
+	if o.StateDir == "" {
+		d, err := StateDir(o.Env)
+		if err != nil {
+			return nil, err
+		}
+		o.StateDir = d
+	}
+	store, err := jobs.Open(o.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: cfg, opt: o, store: store, viewer: store.Viewer(), secret: &remembering{ask: o.Prompter}}
+	fo := fleet.Options{Only: o.Only}
+	if o.Prompter != nil {
+		fo.Prompter = e.secret
+	}
+	e.fleet = fleet.Open(cfg, fo)
+	e.inv = inventory.New(e.fleet, cfg.PollInterval)
+	return e, nil
+}
+
+// Close ends the connections.
+func (e *Engine) Close() error {
+	e.inv.Close()
+	e.fleet.Close()
+	return nil
+}
+
+// Wait waits until every node has answered or is known not to, and its first
+// facts are there.
+func (e *Engine) Wait(ctx context.Context) error { return e.inv.Wait(ctx) }
+
+// Snapshot is the newest inventory, with the jobs that have hold of VMs.
+func (e *Engine) Snapshot() model.Cluster {
+	c := e.inv.Snapshot()
+	e.mu.Lock()
+	held := map[model.UUID]model.JobID{}
+	for _, j := range e.latest {
+		if !j.State.Ended() {
+			held[j.VM] = j.ID
+		}
+	}
+	e.mu.Unlock()
+	if len(held) == 0 {
+		return c
+	}
+	c.VMs = slices.Clone(c.VMs)
+	for i := range c.VMs {
+		if id, ok := held[c.VMs[i].UUID]; ok && !c.VMs[i].Tombstone {
+			c.VMs[i].Job = id
+		}
+	}
+	return c
+}
+
+// Jobs lists all jobs, newest first.
+func (e *Engine) Jobs(context.Context) ([]model.Job, error) {
+	js, _, err := e.jobs()
+	return js, err
+}
+
+func (e *Engine) jobs() ([]model.Job, bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	js, changed, err := e.viewer.Jobs()
+	if err == nil {
+		e.latest = js
+	}
+	return slices.Clone(js), changed, err
+}
+
+// Job is one job, by its whole name or a unique beginning of it.
+func (e *Engine) Job(prefix string) (model.Job, error) {
+	id, err := e.store.Resolve(prefix)
+	if err != nil {
+		return model.Job{}, err
+	}
+	return e.job(id)
+}
+
+func (e *Engine) job(id model.JobID) (model.Job, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.viewer.Job(id)
+}
+
+// jobsEvery is how soon a change of a job is seen.
+const jobsEvery = 250 * time.Millisecond
+
+// Watch sends an update at once and then whenever something changed.
+func (e *Engine) Watch(ctx context.Context) <-chan Update {
+	out := make(chan Update, 1)
+	go func() {
+		defer close(out)
+		js, _, _ := e.jobs()
+		first := e.Snapshot()
+		pending := Update{Cluster: &first, Jobs: orEmpty(js)}
+		tick := time.NewTicker(jobsEvery)
+		defer tick.Stop()
+		changed, stop := e.inv.Subscribe()
+		defer stop()
+		for {
+			var sink chan Update
+			if pending.Cluster != nil || pending.Jobs != nil {
+				sink = out
+			}
+			select {
+			case sink <- pending:
+				pending = Update{}
+			case <-changed:
+				c := e.Snapshot()
+				pending.Cluster = &c
+			case <-tick.C:
+				if js, ch, err := e.jobs(); err == nil && ch {
+					pending.Jobs = orEmpty(js)
+					c := e.Snapshot()
+					pending.Cluster = &c
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
+}
+
+func orEmpty(js []model.Job) []model.Job {
+	if js == nil {
+		return []model.Job{}
+	}
+	return js
+}
+
+// Plan makes the pre-flight of one move.
+func (e *Engine) Plan(ctx context.Context, r model.Request) (model.Plan, error) {
+	return survey.Plan(ctx, e.fleet, survey.Local{Store: e.store}, r, time.Now)
+}
+
+// Start hands a plan to a process of its own.
+func (e *Engine) Start(ctx context.Context, p model.Plan) (model.JobID, error) {
+	return e.start(ctx, p, "")
+}
+
+func (e *Engine) start(ctx context.Context, p model.Plan, sendsBack model.JobID) (model.JobID, error) {
+	if b := p.Blocking(); b != nil {
+		return "", &Refused{Plan: p, Finding: *b}
+	}
+	id, err := e.store.Make()
+	if err != nil {
+		return "", err
+	}
+	o := e.order(worker.Move, id)
+	o.Plan, o.SendsBack = &p, sendsBack
+	if err := worker.Spawn(ctx, e.opt.Worker, e.store, o); err != nil {
+		if _, statErr := e.job(id); statErr != nil {
+			_ = e.store.Discard(id)
+		}
+		return "", err
+	}
+	return id, nil
+}
+
+func (e *Engine) order(p worker.Purpose, id model.JobID) worker.Order {
+	return worker.Order{
+		Purpose: p, StateDir: e.store.Root(), Job: id, By: Who(e.opt.Env), Config: e.cfg, Passphrases: e.secret.all(),
+	}
+}
+
+// Refused says that a pre-flight forbids the move; nothing was changed.
+type Refused struct {
+	Plan    model.Plan
+	Finding model.Finding
+}
+
+func (r *Refused) Error() string {
+	s := fmt.Sprintf("cannot move %s to %s: %s: %s", r.Plan.VMName, r.Plan.To, r.Finding.Title, r.Finding.Detail)
+	if r.Finding.Remedy != "" {
+		s += ": " + r.Finding.Remedy
+	}
+	return s
+}
+
+// Follow replays what a job said and goes on until its process ends.
+func (e *Engine) Follow(ctx context.Context, id model.JobID) (<-chan event.Event, error) {
+	return e.store.Follow(ctx, id)
+}
+
+// Health makes the eight checks of a VM now.
+func (e *Engine) Health(ctx context.Context, vm model.UUID, node model.NodeName, report func(model.CheckResult)) error {
+	n, ok := e.fleet.Node(node)
+	if !ok {
+		return fmt.Errorf("node %s is not in the configuration", node)
+	}
+	if err := n.Wait(ctx); err != nil {
+		return err
+	}
+	at := ends.New(n, vm)
+	st, err := at.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot look at the VM on %s: %w", node, err)
+	}
+	if st.State == model.StateMissing {
+		return fmt.Errorf("%s has no VM with UUID %s", node, vm)
+	}
+	health.Run(ctx, ends.Patient{End: at}, model.StageNow, health.Options{Applications: e.cfg.Applications, VMName: e.nameOf(vm)}, report)
+	return nil
+}
+
+func (e *Engine) nameOf(vm model.UUID) string {
+	for _, v := range e.inv.Snapshot().VMs {
+		if v.UUID == vm {
+			return v.Name
+		}
+	}
+	return string(vm)
+}
+
+// Doctor looks at every node, all at once, and reports each as it is done.
+func (e *Engine) Doctor(ctx context.Context, report func(NodeReport)) error {
+	var (
+		wg sync.WaitGroup
+		mu sync.Mutex
+	)
+	for _, n := range e.fleet.Nodes() {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			f := survey.Doctor(ctx, n)
+			mu.Lock()
+			defer mu.Unlock()
+			report(NodeReport{Node: n.Name(), Findings: f})
+		}()
+	}
+	wg.Wait()
+	return ctx.Err()
+}
+
+// Who says who asks for something: the local user, and where they came from.
+func Who(env func(string) string) string {
+	name := "uid " + fmt.Sprint(os.Getuid())
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if s := env("SUDO_USER"); s != "" {
+		name = s + " (sudo " + name + ")"
+	}
+	if from, _, _ := strings.Cut(env("SSH_CONNECTION"), " "); from != "" {
+		name += " from " + from
+	}
+	return name
+}
+
+// remembering keeps the passphrases that were asked for, so that a job's own
+// process need not ask again.
+type remembering struct {
+	ask  transport.Prompter
+	mu   sync.Mutex
+	have map[string]string
+}
+
+// Passphrase asks once per file.
+func (r *remembering) Passphrase(ctx context.Context, file string) ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p, ok := r.have[file]; ok {
+		return []byte(p), nil
+	}
+	p, err := r.ask.Passphrase(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	if r.have == nil {
+		r.have = map[string]string{}
+	}
+	r.have[file] = string(p)
+	return p, nil
+}
+
+func (r *remembering) all() map[string]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.have)
+}

@@ -57,9 +57,15 @@ func (s *scanner) document() {
 		} else {
 			s.pair(base)
 		}
-		if s.i == start { // not TOML: never stand still
-			s.i++
-		}
+		s.advance(start)
+	}
+}
+
+// advance steps on if nothing was read since start: never stand still, even on
+// what is not TOML.
+func (s *scanner) advance(start int) {
+	if s.i == start {
+		s.i++
 	}
 }
 
@@ -146,13 +152,17 @@ func (s *scanner) value(path string) {
 	case '[':
 		s.i++
 		for n := 0; s.more(']'); n++ {
+			start := s.i
 			s.record(index(path, n), s.line)
 			s.value(index(path, n))
+			s.advance(start)
 		}
 	case '{':
 		s.i++
 		for s.more('}') {
+			start := s.i
 			s.pair(path)
+			s.advance(start)
 		}
 	default:
 		for s.i < len(s.src) && !strings.ContainsRune(",]}#\n", rune(s.src[s.i])) {

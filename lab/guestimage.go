@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,17 +24,13 @@ var guestShutdown []byte
 // machine and in every host.
 type guestImage struct{ kernel, initrd string }
 
-// guestModules in the order in which they can be inserted. What a kernel has
-// built in has no file and is left out.
-var guestModules = []string{
-	"virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
-	"failover", "net_failover", "virtio_net", "virtio_blk", "virtio_console", "virtio_balloon",
-	"button", "evdev",
-}
+// guestModules are what the guest's hardware needs; what these depend on comes
+// along. What a kernel has built in has no file and is left out.
+var guestModules = []string{"virtio_pci", "virtio_net", "virtio_blk", "virtio_console", "virtio_balloon", "button", "evdev"}
 
 // imageFormat is raised when the way the image is built changes other than in
 // the scripts.
-const imageFormat = "2"
+const imageFormat = "4"
 
 // ensureGuestImage gives the guests' system, built from Debian packages when
 // there is none of the right versions in the cache. The packages of the guest
@@ -134,42 +129,6 @@ func buildImage(ctx context.Context, tmp string, logf func(string, ...any)) erro
 		return err
 	}
 	return os.WriteFile(filepath.Join(out, "initrd"), a.bytes(), 0o644)
-}
-
-// addModules takes the modules the guest needs, plain or packed with xz.
-func addModules(ctx context.Context, a *archive, tree string) error {
-	found := map[string]string{}
-	err := filepath.WalkDir(filepath.Join(tree, "lib/modules"), func(p string, d os.DirEntry, err error) error {
-		if err == nil {
-			name, _, _ := strings.Cut(filepath.Base(p), ".ko")
-			found[strings.ReplaceAll(name, "-", "_")] = p
-		}
-		return err
-	})
-	if errors.Is(err, os.ErrNotExist) { // merged /usr in newer packages
-		return errors.New("the kernel package has no /lib/modules")
-	}
-	if err != nil {
-		return err
-	}
-	var order []string
-	for _, m := range guestModules {
-		p, ok := found[m]
-		if !ok {
-			continue
-		}
-		data, err := os.ReadFile(p)
-		if strings.HasSuffix(p, ".xz") {
-			data, err = exec.CommandContext(ctx, "xz", "-dc", p).Output()
-		}
-		if err != nil {
-			return fmt.Errorf("cannot read the module %s: %w", m, err)
-		}
-		a.add("/modules/"+m+".ko", 0o644, data)
-		order = append(order, m+".ko")
-	}
-	a.add("/modules/order", 0o644, []byte(strings.Join(order, "\n")+"\n"))
-	return nil
 }
 
 // addPrograms takes busybox and the guest agent, the latter with its libraries.

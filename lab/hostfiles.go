@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -153,13 +154,27 @@ func (n *Node) seedCapabilities(dir string) error {
 	return copyFiles(n.lab.paths.capsCache(), filepath.Join(dir, "var-cache-libvirt/qemu/capabilities"))
 }
 
-// keepCapabilities saves what the first host learned about QEMU for the next
-// lab.
-func (l *Lab) keepCapabilities() error {
+// shareCapabilities lets the first host ask QEMU what it can, unless that is
+// known from an earlier lab, and tells the others. It takes seconds, and would
+// take them on each host when it defines its first VM.
+func (l *Lab) shareCapabilities(ctx context.Context) error {
+	dir := func(n *Node) string { return l.paths.nodeFile(n.Name, "var-cache-libvirt/qemu/capabilities") }
+	first := l.Nodes[0]
+	if _, err := first.Virsh(ctx, "domcapabilities", "--virttype", "qemu", "--arch", "x86_64"); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(l.paths.capsCache(), 0o755); err != nil {
 		return err
 	}
-	return copyFiles(l.paths.nodeFile(l.Nodes[0].Name, "var-cache-libvirt/qemu/capabilities"), l.paths.capsCache())
+	if err := copyFiles(dir(first), l.paths.capsCache()); err != nil {
+		return err
+	}
+	for _, n := range l.Nodes[1:] {
+		if err := copyFiles(l.paths.capsCache(), dir(n)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // copyFiles copies the plain files of one directory into another.

@@ -79,30 +79,68 @@ func mountOverlays(s hostSpec, root string, infos []mountInfo) error {
 	return nil
 }
 
-// mountDevices brings the machine's devices, without KVM: the lab's guests do
-// not use it, and libvirt would probe it for seconds where it does not work.
+// hostDevices are the device nodes of a host. KVM is not among them: the lab's
+// guests do not use it, and libvirt would probe it for seconds where it does
+// not work.
+var hostDevices = []struct {
+	name         string
+	mode         uint32
+	major, minor uint32
+}{
+	{"null", 0o666, 1, 3},
+	{"zero", 0o666, 1, 5},
+	{"full", 0o666, 1, 7},
+	{"random", 0o666, 1, 8},
+	{"urandom", 0o666, 1, 9},
+	{"tty", 0o666, 5, 0},
+	{"net/tun", 0o666, 10, 200},
+	{"fuse", 0o666, 10, 229},
+}
+
+// mountDevices gives the host devices and pseudo file systems of its own.
 func mountDevices(root string) error {
-	if err := unix.Mount("/dev", root+"/dev", "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-		return fmt.Errorf("cannot bring /dev: %w", err)
+	mounts := []struct {
+		fstype, target string
+		flags          uintptr
+		data           string
+	}{
+		{"tmpfs", "/dev", unix.MS_NOSUID, "mode=755"},
+		{"devpts", "/dev/pts", unix.MS_NOSUID | unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620,gid=5"},
+		{"tmpfs", "/dev/shm", unix.MS_NOSUID | unix.MS_NODEV, "mode=1777"},
+		{"sysfs", "/sys", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
+		{"tmpfs", "/run", unix.MS_NOSUID | unix.MS_NODEV, "mode=755"},
+		{"tmpfs", "/tmp", unix.MS_NOSUID | unix.MS_NODEV, "mode=1777"},
 	}
-	if err := unix.Mount("", root+"/dev", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-		return err
-	}
-	if _, err := os.Stat(root + "/dev/kvm"); err == nil {
-		if err := unix.Mount("/dev/null", root+"/dev/kvm", "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("cannot hide /dev/kvm: %w", err)
+	for _, m := range mounts {
+		if err := os.MkdirAll(root+m.target, 0o755); err != nil {
+			return err
+		}
+		if err := mountFS(m.fstype, root+m.target, m.fstype, m.flags, m.data); err != nil {
+			return err
 		}
 	}
-	if err := mountFS("sysfs", root+"/sys", "sysfs", 0, ""); err != nil {
+	for _, d := range hostDevices {
+		if err := makeNode(root+"/dev/"+d.name, unix.S_IFCHR|d.mode, unix.Mkdev(d.major, d.minor)); err != nil {
+			return err
+		}
+	}
+	for name, target := range map[string]string{"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"} {
+		if err := os.Symlink(target, root+"/dev/"+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeNode makes a device node with exactly the mode it is given.
+func makeNode(path string, mode uint32, dev uint64) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	if err := mountFS("tmpfs", root+"/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
-		return err
+	if err := unix.Mknod(path, mode, int(dev)); err != nil {
+		return fmt.Errorf("cannot make the device %s: %w", path, err)
 	}
-	if err := mountFS("tmpfs", root+"/dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777"); err != nil {
-		return err
-	}
-	return mountFS("tmpfs", root+"/tmp", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777")
+	return os.Chmod(path, os.FileMode(mode&0o777))
 }
 
 // mountState brings the host's own directories, the one all hosts share, and
@@ -142,6 +180,13 @@ func mountImages(s hostSpec) error {
 		return nil
 	}
 	defer unix.Close(loopFD)
+	var st unix.Stat_t
+	if err := unix.Fstat(loopFD, &st); err != nil {
+		return err
+	}
+	if err := makeNode(s.Loop, unix.S_IFBLK|0o600, st.Rdev); err != nil {
+		return err
+	}
 	return mountFS(s.Loop, imagesDir, s.FSType, unix.MS_NOATIME, "discard")
 }
 

@@ -126,15 +126,17 @@ func (l *Lab) build(ctx context.Context, o Options) error {
 			return err
 		})
 	}
-	g.Go(func() error { return l.startHosts(gctx, o) })
+	g.Go(func() error {
+		if err := l.startHosts(gctx, o); err != nil {
+			return err
+		}
+		return l.shareCapabilities(gctx)
+	})
 	if err := g.Wait(); err != nil {
 		return err
 	}
 	if err := l.checkPeers(ctx); err != nil {
 		return err
-	}
-	if err := l.keepCapabilities(); err != nil {
-		return fmt.Errorf("cannot keep what was learned about QEMU: %w", err)
 	}
 	if err := l.createVMs(ctx, image, vms); err != nil {
 		return err

@@ -69,6 +69,6 @@ func (vm VM) domainXML(image guestImage, machine string) string {
 // KVM dearly and protect nothing here.
 func (vm VM) cmdline() string {
 	bit := map[bool]int{true: 1}
-	return fmt.Sprintf("console=ttyS0 quiet panic=10 mitigations=off nokaslr random.trust_cpu=on lab.name=%s lab.ip=%s lab.agent=%d lab.http=%d lab.dirty=%d lab.rate=%d lab.write=%d",
+	return fmt.Sprintf("console=ttyS0 quiet panic=10 mitigations=off random.trust_cpu=on lab.name=%s lab.ip=%s lab.agent=%d lab.http=%d lab.dirty=%d lab.rate=%d lab.write=%d",
 		vm.Name, vm.CIDR, bit[vm.Agent], bit[vm.HTTP], vm.DirtyMiB, vm.DirtyRate, vm.WriteRate)
 }

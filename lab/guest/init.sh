@@ -20,7 +20,7 @@ for word in $(cat /proc/cmdline); do
 done
 hostname "$name"
 while read -r module; do
-	insmod "/modules/$module" 2>/dev/null
+	insmod "/modules/$module.ko" 2>/dev/null
 done </modules/order
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t tmpfs tmpfs /run

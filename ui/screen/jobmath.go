@@ -162,3 +162,12 @@ func checkAt(j model.Job, id model.CheckID, stage model.CheckStage) (model.Check
 	}
 	return j.Checks[i], true
 }
+
+// Caption is a job in a few words, for the title of the window.
+func Caption(j model.Job) string {
+	s := j.VMName + " to " + string(j.To)
+	if f, ok := overall(j); ok {
+		s += " " + text.Percent(f)
+	}
+	return s
+}

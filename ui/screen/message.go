@@ -10,6 +10,8 @@ import (
 type (
 	// Do asks for the action of that ID out of the screen's scope.
 	Do struct{ ID string }
+	// Opened is the first message of a page, once it is shown.
+	Opened struct{}
 	// Typed is a key while Typing: its name, and its text if it has any.
 	Typed struct{ Key, Text string }
 	// Pasted is text pasted while Typing.

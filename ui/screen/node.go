@@ -159,7 +159,7 @@ func (s *Node) vmView(w, h int) string {
 
 func (s *Node) poolLines(w int) []string {
 	th := s.env.Theme
-	t := widget.Table{Heading: true, Empty: "no storage pool", Columns: []widget.Column{
+	t := widget.Table{Heading: true, Plain: true, Empty: "no storage pool", Columns: []widget.Column{
 		{Title: "POOLS", Width: 14, Min: 8},
 		{Title: "type", Width: 8, Rank: 2},
 		{Title: "in use", Width: 18, Min: 12, Grow: 1},
@@ -168,7 +168,7 @@ func (s *Node) poolLines(w int) []string {
 	}}
 	n := len(s.node.Pools)
 	fresh := s.env.Fresh(s.node.Seen)
-	return strings.Split(t.View(th, w, max(2, n+1), widget.List{Cursor: -1}, n, func(i int) widget.Row {
+	return strings.Split(t.View(th, w, max(2, n+1), widget.List{}, n, func(i int) widget.Row {
 		p := s.node.Pools[i]
 		use := widget.Cell{Text: theme.SignOff + " not active", Style: th.Muted}
 		free := widget.Cell{Text: "-", Style: th.Muted}
@@ -183,3 +183,6 @@ func (s *Node) poolLines(w int) []string {
 		}}
 	}), "\n")
 }
+
+// Name is the node that the page shows.
+func (s *Node) Name() model.NodeName { return s.node.Name }

@@ -136,7 +136,7 @@ func (s *VM) View(w, h int) string {
 }
 
 func (s *VM) diskLines(w int) []string {
-	t := widget.Table{Heading: true, Empty: "no disk", Columns: []widget.Column{
+	t := widget.Table{Heading: true, Plain: true, Empty: "no disk", Columns: []widget.Column{
 		{Title: "DISKS", Width: 8},
 		{Title: "size", Width: 9, Right: true},
 		{Title: "taken", Width: 9, Right: true, Rank: 2},
@@ -146,7 +146,7 @@ func (s *VM) diskLines(w int) []string {
 	}}
 	th := s.env.Theme
 	n := len(s.vm.Disks)
-	return strings.Split(t.View(th, w, max(2, n+1), widget.List{Cursor: -1}, n, func(i int) widget.Row {
+	return strings.Split(t.View(th, w, max(2, n+1), widget.List{}, n, func(i int) widget.Row {
 		d := s.vm.Disks[i]
 		source := name(d.Source)
 		switch {
@@ -175,7 +175,7 @@ func (s *VM) diskLines(w int) []string {
 }
 
 func (s *VM) nicLines(w int) []string {
-	t := widget.Table{Heading: true, Empty: "no interface", Columns: []widget.Column{
+	t := widget.Table{Heading: true, Plain: true, Empty: "no interface", Columns: []widget.Column{
 		{Title: "NETWORK", Width: 8},
 		{Title: "MAC", Width: 17},
 		{Title: "model", Width: 8, Rank: 3},
@@ -184,7 +184,7 @@ func (s *VM) nicLines(w int) []string {
 	}}
 	th := s.env.Theme
 	n := len(s.vm.NICs)
-	return strings.Split(t.View(th, w, max(2, n+1), widget.List{Cursor: -1}, n, func(i int) widget.Row {
+	return strings.Split(t.View(th, w, max(2, n+1), widget.List{}, n, func(i int) widget.Row {
 		d := s.vm.NICs[i]
 		return widget.Row{Cells: []widget.Cell{
 			{Text: text.Or(name(d.Target), "-"), Style: th.Strong},
@@ -195,3 +195,6 @@ func (s *VM) nicLines(w int) []string {
 		}}
 	}), "\n")
 }
+
+// UUID is the VM that the page shows.
+func (s *VM) UUID() model.UUID { return s.vm.UUID }

@@ -52,6 +52,8 @@ type Table struct {
 	Empty   string // what to say instead of no rows
 	// Heading makes the title of the first column the heading of the table.
 	Heading bool
+	// Plain leaves the cursor out.
+	Plain bool
 }
 
 // Layout returns the width of each column in w cells; 0 for one that is
@@ -120,7 +122,7 @@ func (t Table) View(th *theme.Theme, w, h int, l List, n int, row func(int) Row)
 	}
 	l = l.Clamp(n, h-1)
 	for i := l.Offset; i < n && len(lines) < h; i++ {
-		lines = append(lines, t.line(th, widths, w, row(i), i == l.Cursor))
+		lines = append(lines, t.line(th, widths, w, row(i), i == l.Cursor && !t.Plain))
 	}
 	for len(lines) < h {
 		lines = append(lines, text.Spaces(w))

@@ -1,0 +1,221 @@
+package ui
+
+import (
+	"context"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"horcrux/engine"
+	"horcrux/engine/model"
+	"horcrux/ui/screen"
+	"horcrux/ui/theme"
+)
+
+// The least window that can be drawn in.
+const (
+	minWidth  = 60
+	minHeight = 15
+)
+
+// wheelLines is how far one notch of the wheel goes.
+const wheelLines = 3
+
+// app is the root model. It alone changes anything: pages are asked, and told.
+type app struct {
+	ctx context.Context
+	svc engine.Service
+	opt Options
+
+	// The clock, timers and streams come from outside, so that tests need not
+	// wait for anything.
+	now    func() time.Time
+	after  func(time.Duration, tea.Msg) tea.Cmd
+	listen func(source) tea.Cmd
+
+	env   *screen.Env
+	stack []screen.Screen // the page on top is the last
+	modal modal
+	watch *watch
+	// follow is the stream of the job page that is open, or nil.
+	follow *follow
+
+	notices []screen.Notice // all that was said, oldest first
+	toasts  []toast         // those still on screen
+	slots   chan struct{}   // pre-flights under way at the same time
+	tick    tickState
+	armed   time.Time // of a first ctrl-c
+	seen    bool      // an update has arrived
+
+	w, h        int
+	profile     colorprofile.Profile
+	dark, ascii bool
+}
+
+func newApp(ctx context.Context, s engine.Service, o Options) *app {
+	env := environ(o.Environ)
+	a := &app{
+		ctx: ctx, svc: s, opt: o, now: o.Now,
+		after: func(d time.Duration, m tea.Msg) tea.Cmd {
+			return tea.Tick(d, func(time.Time) tea.Msg { return m })
+		},
+		listen:  func(s source) tea.Cmd { return s.next },
+		slots:   make(chan struct{}, 4),
+		profile: colorprofile.TrueColor,
+		dark:    o.Config.UI.Theme != "light",
+		ascii:   o.Config.UI.ASCII || !speaksUTF8(env),
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if env["NO_COLOR"] != "" {
+		a.profile = colorprofile.ASCII
+	}
+	m := o.Config.Migration
+	a.env = &screen.Env{
+		Cluster: s.Snapshot(), Now: a.now(), Poll: o.Config.PollInterval, Theme: a.theme(),
+		Defaults: model.Options{Bandwidth: m.Bandwidth, MaxDowntime: m.MaxDowntime, AutoConverge: m.AutoConverge},
+	}
+	a.stack = []screen.Screen{screen.NewCluster(a.env)}
+	return a
+}
+
+// theme picks the looks for the terminal as far as it is known.
+func (a *app) theme() *theme.Theme {
+	switch {
+	case a.profile <= colorprofile.ASCII:
+		return theme.New(theme.Mono)
+	case a.profile == colorprofile.ANSI:
+		return theme.New(theme.Sixteen)
+	case a.dark:
+		return theme.New(theme.Dark)
+	}
+	return theme.New(theme.Light)
+}
+
+// Init implements tea.Model.
+func (a *app) Init() tea.Cmd {
+	a.watch = &watch{ch: a.svc.Watch(a.ctx)}
+	cmds := []tea.Cmd{a.listen(a.watch)}
+	if a.opt.Config.UI.Theme == "" || a.opt.Config.UI.Theme == "auto" {
+		cmds = append(cmds, tea.RequestBackgroundColor)
+	}
+	if a.opt.StartAt != "" {
+		cmds = append(cmds, a.apply([]screen.Intent{screen.OpenJob{ID: a.opt.StartAt}}))
+	}
+	return tea.Batch(cmds...)
+}
+
+// Update implements tea.Model.
+func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	cmd := a.handle(msg)
+	return a, tea.Batch(cmd, a.schedule())
+}
+
+func (a *app) handle(msg tea.Msg) tea.Cmd {
+	switch m := msg.(type) {
+	case tea.KeyPressMsg:
+		return a.key(m.String(), m.Key().Text)
+	case tea.PasteMsg:
+		return a.paste(m.Content)
+	case tea.MouseWheelMsg:
+		return a.wheel(m.Mouse())
+	case tea.MouseClickMsg:
+		return a.click(m.Mouse())
+	case tea.WindowSizeMsg:
+		a.w, a.h = m.Width, m.Height
+		return a.renew()
+	case tea.ColorProfileMsg:
+		if environ(a.opt.Environ)["NO_COLOR"] == "" {
+			a.profile = m.Profile
+		}
+		return a.renew()
+	case tea.BackgroundColorMsg:
+		if t := a.opt.Config.UI.Theme; t == "" || t == "auto" {
+			a.dark = m.IsDark()
+		}
+		return a.renew()
+	case updateMsg:
+		return tea.Batch(a.news(m.Update), a.listen(a.watch))
+	case watchEnded:
+		if a.ctx.Err() != nil {
+			return nil
+		}
+		return a.say(screen.Problem, "the engine sends no more news; what is shown grows old. Leave with q and start again.")
+	case followOpened:
+		return a.followOpened(m)
+	case screen.JobEvents:
+		cmd := a.deliver(m)
+		if a.follow != nil && a.follow.id == m.ID && a.follow.ch != nil {
+			cmd = tea.Batch(cmd, a.listen(a.follow))
+		}
+		return cmd
+	case screen.FollowEnded, screen.PlanArrived:
+		return a.deliver(m)
+	case startedMsg:
+		return a.started(m)
+	case doneMsg:
+		return a.done(m)
+	case tickMsg:
+		if m.gen != a.tick.gen {
+			return nil
+		}
+		a.tick.due = time.Time{}
+		return a.renew()
+	case tea.ResumeMsg:
+		return a.renew()
+	}
+	return nil
+}
+
+// renew hands the values, at this moment, to every page.
+func (a *app) renew() tea.Cmd {
+	e := *a.env
+	e.Now = a.now()
+	e.Theme = a.theme()
+	f := frameFor(a.w, a.h)
+	e.W, e.H = f.w, f.body
+	a.env = &e
+	a.fadeToasts()
+	a.modal.recheck(a.env)
+	return a.deliver(a.env)
+}
+
+// deliver gives a message to every page, top last, and follows their intents.
+func (a *app) deliver(msg any) tea.Cmd {
+	var out []screen.Intent
+	for i := range a.stack {
+		s, intents := a.stack[i].Update(msg)
+		a.stack[i] = s
+		out = append(out, intents...)
+	}
+	return a.apply(out)
+}
+
+// tell gives a message to the page on top alone.
+func (a *app) tell(msg any) tea.Cmd {
+	i := len(a.stack) - 1
+	s, intents := a.stack[i].Update(msg)
+	a.stack[i] = s
+	return a.apply(intents)
+}
+
+func (a *app) top() screen.Screen { return a.stack[len(a.stack)-1] }
+
+// news takes what the engine says, and tells the person how jobs have gone on.
+func (a *app) news(u engine.Update) tea.Cmd {
+	e := *a.env
+	if u.Cluster != nil {
+		e.Cluster = *u.Cluster
+	}
+	var cmds []tea.Cmd
+	if u.Jobs != nil {
+		if a.seen {
+			cmds = append(cmds, a.announce(a.env.Jobs, u.Jobs))
+		}
+		e.Jobs, a.seen = u.Jobs, true
+	}
+	a.env = &e
+	return tea.Batch(append(cmds, a.renew())...)
+}

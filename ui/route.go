@@ -1,0 +1,102 @@
+package ui
+
+import (
+	"context"
+
+	tea "charm.land/bubbletea/v2"
+
+	"horcrux/engine/model"
+	"horcrux/ui/screen"
+)
+
+// push shows a page on top of the others. A page that is open already is
+// brought up instead, so the trail never grows by going round.
+func (a *app) push(s screen.Screen) tea.Cmd {
+	for i, old := range a.stack {
+		if i > 0 && samePage(old, s) {
+			a.stack = append(a.stack[:i:i], a.stack[i+1:]...)
+			break
+		}
+	}
+	a.stack = append(a.stack, s)
+	return tea.Batch(a.refollow(), a.tell(screen.Opened{}))
+}
+
+func samePage(a, b screen.Screen) bool {
+	switch x := a.(type) {
+	case *screen.Job:
+		y, ok := b.(*screen.Job)
+		return ok && x.ID() == y.ID()
+	case *screen.Jobs:
+		_, ok := b.(*screen.Jobs)
+		return ok
+	case *screen.Log:
+		_, ok := b.(*screen.Log)
+		return ok
+	case *screen.VM:
+		y, ok := b.(*screen.VM)
+		return ok && x.UUID() == y.UUID()
+	case *screen.Node:
+		y, ok := b.(*screen.Node)
+		return ok && x.Name() == y.Name()
+	case *screen.Migrate:
+		_, ok := b.(*screen.Migrate)
+		return ok
+	}
+	return false
+}
+
+// pop leaves the page on top; the first page stays.
+func (a *app) pop() tea.Cmd {
+	if len(a.stack) > 1 {
+		a.stack = a.stack[:len(a.stack)-1]
+	}
+	return a.refollow()
+}
+
+// refollow makes the stream of events fit the page on top: there is one while
+// a job page is, and it ends with it.
+func (a *app) refollow() tea.Cmd {
+	want := model.JobID("")
+	if j, ok := a.top().(*screen.Job); ok {
+		want = j.ID()
+	}
+	if a.follow != nil {
+		if a.follow.id == want {
+			return nil
+		}
+		a.follow.cancel()
+		a.follow = nil
+	}
+	if want == "" {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(a.ctx)
+	a.follow = &follow{id: want, cancel: cancel}
+	return func() tea.Msg {
+		ch, err := a.svc.Follow(ctx, want)
+		return followOpened{id: want, events: ch, err: err}
+	}
+}
+
+func (a *app) followOpened(m followOpened) tea.Cmd {
+	if a.follow == nil || a.follow.id != m.id || a.follow.ch != nil {
+		return nil // the page was left meanwhile; its context is cancelled
+	}
+	if m.err != nil || m.events == nil {
+		return tea.Batch(a.deliver(screen.FollowEnded{ID: m.id, Err: m.err}))
+	}
+	a.follow.ch = m.events
+	return a.listen(a.follow)
+}
+
+// trail is the way to the page on top, for the first line.
+func (a *app) trail() []string {
+	out := []string{"horcrux"}
+	for i, s := range a.stack {
+		if i > 0 || len(a.stack) == 1 {
+			out = append(out, s.Title())
+		}
+	}
+	return out
+}

@@ -1,0 +1,225 @@
+package screen
+
+import (
+	"strconv"
+	"time"
+
+	"horcrux/engine/event"
+	"horcrux/engine/model"
+	"horcrux/ui/bind"
+	"horcrux/ui/widget"
+)
+
+// jobPane is a part of the job page that can have the focus.
+type jobPane int
+
+const (
+	paneChecks jobPane = iota
+	paneLog
+	panePlan
+	jobPanes
+)
+
+// maxHistory bounds the readings kept for the spark lines.
+const maxHistory = 240
+
+// reading is one point of the spark lines, in bytes per second.
+type reading struct{ sent, dirty float64 }
+
+// Job is the page of one move: where the guest is, the rail of phases, what is
+// across and what is left, the checks, the log, and how it ended.
+type Job struct {
+	env *Env
+	id  model.JobID
+	job model.Job // what is shown
+
+	listed  model.Job // as the list of jobs has it
+	folded  model.Job // as its events say
+	seq     uint64
+	ended   bool
+	err     error
+	history []reading
+
+	focus  jobPane
+	scroll [jobPanes]int // lines above the end for the log, below the top for others
+}
+
+// NewJob makes the page of a job. Seed is what is known of it before the list
+// of jobs or its events tell more.
+func NewJob(e *Env, id model.JobID, seed model.Job) *Job {
+	s := &Job{id: id, listed: seed}
+	s.listed.ID = id
+	s.folded.State = model.JobStarting
+	s.setEnv(e)
+	return s
+}
+
+func (s *Job) setEnv(e *Env) {
+	s.env = e
+	if j, ok := e.Job(s.id); ok {
+		s.listed = j
+	}
+	s.join()
+}
+
+// join makes what is shown: the head from the list, the course from the events
+// once there are any. The list alone knows when a job's process is gone.
+func (s *Job) join() {
+	if s.seq == 0 {
+		s.job = s.listed
+		return
+	}
+	l, j := s.listed, s.folded
+	j.ID, j.VM, j.VMName, j.From, j.To, j.Mode = s.id, l.VM, l.VMName, l.From, l.To, l.Mode
+	j.Started, j.By, j.Plan, j.SendsBack = l.Started, l.By, l.Plan, l.SendsBack
+	if l.State == model.JobInterrupted || l.State.Ended() && !j.State.Ended() {
+		j.State = l.State
+		if j.Result == nil {
+			j.Result = l.Result
+		}
+		if j.Ended.IsZero() {
+			j.Ended = l.Ended
+		}
+	}
+	s.job = j
+}
+
+func (s *Job) fold(events []event.Event) {
+	for _, e := range events {
+		if e.Seq != 0 && e.Seq <= s.seq {
+			continue // a replay tells again what is known
+		}
+		s.seq = max(s.seq+1, e.Seq)
+		s.folded = event.Fold(s.folded, e)
+		if p := e.Progress; p != nil {
+			s.history = append(s.history, reading{float64(p.MemRate + p.DiskRate), float64(p.DirtyRate)})
+			if len(s.history) > maxHistory {
+				s.history = append([]reading(nil), s.history[len(s.history)-maxHistory:]...)
+			}
+		}
+	}
+	s.join()
+}
+
+// ID is the job the page shows.
+func (s *Job) ID() model.JobID { return s.id }
+
+// Title implements Screen.
+func (s *Job) Title() string {
+	if s.job.VMName == "" {
+		return name(s.id)
+	}
+	return name(s.job.VMName) + " to " + name(s.job.To)
+}
+
+// Typing implements Screen.
+func (s *Job) Typing() bool { return false }
+
+// Update implements Screen.
+func (s *Job) Update(msg any) (Screen, []Intent) {
+	switch m := msg.(type) {
+	case *Env:
+		s.setEnv(m)
+	case JobEvents:
+		if m.ID == s.id {
+			s.fold(m.Events)
+		}
+	case FollowEnded:
+		if m.ID == s.id {
+			s.ended, s.err = true, m.Err
+		}
+	case Wheel:
+		s.turn(m.Lines)
+	case Answered:
+		return s, s.answered(m)
+	case Do:
+		return s, s.do(m.ID)
+	}
+	return s, nil
+}
+
+// turn scrolls the pane that has the focus.
+func (s *Job) turn(lines int) {
+	if s.focus == paneLog {
+		lines = -lines
+	}
+	s.scroll[s.focus] = max(0, min(s.scroll[s.focus]+lines, 1000))
+}
+
+func (s *Job) answered(m Answered) []Intent {
+	n, err := strconv.ParseUint(m.Value, 10, 32)
+	if err != nil {
+		return nil
+	}
+	c := model.Command{Kind: model.CommandTune}
+	switch m.ID {
+	case "bandwidth":
+		c.Bandwidth = &n
+		return []Intent{Command{Job: s.id, Command: c, Done: name(s.job.VMName) + ": bandwidth " + bandwidthWord(n)}}
+	case "downtime":
+		d := time.Duration(n) * time.Millisecond
+		c.MaxDowntime = &d
+		return []Intent{Command{Job: s.id, Command: c, Done: name(s.job.VMName) + ": pause of at most " + m.Value + " ms"}}
+	}
+	return nil
+}
+
+func (s *Job) do(id string) []Intent {
+	switch id {
+	case "esc":
+		return []Intent{Back{}}
+	case "next-pane":
+		s.focus = (s.focus + 1) % jobPanes
+	case "previous-pane":
+		s.focus = (s.focus + jobPanes - 1) % jobPanes
+	case "down":
+		s.turn(1)
+	case "up":
+		s.turn(-1)
+	case "half-down":
+		s.turn(max(1, s.env.H/4))
+	case "half-up":
+		s.turn(-max(1, s.env.H/4))
+	case "top":
+		s.turn(-1000)
+	case "bottom":
+		s.turn(1000)
+	case "abort":
+		return []Intent{s.askAbort()}
+	case "confirm":
+		return []Intent{s.askConfirm()}
+	case "rollback":
+		return []Intent{s.askRollback()}
+	case "bandwidth":
+		now := uint64(0)
+		if p := s.job.Progress; p != nil {
+			now = p.Bandwidth
+		}
+		return []Intent{Enter{ID: "bandwidth", Prompt: BandwidthPrompt(now)}}
+	case "downtime":
+		p := BandwidthPrompt(0)
+		p.Title, p.Hint, p.Input = "longest pause", "milliseconds that the guest may stand still at the switch", widget.NewInput("900")
+		return []Intent{Enter{ID: "downtime", Prompt: p}}
+	case "vm":
+		return []Intent{OpenVM{s.job.VM, s.job.To}}
+	case "copy":
+		return []Intent{Copy{Name: "the report", Text: s.report()}}
+	}
+	return nil
+}
+
+// Scope implements Screen.
+func (s *Job) Scope() bind.Scope {
+	return append(bind.Scope{
+		{ID: "confirm", Keys: []string{"c"}, Title: "confirm", Help: "let go of what is left on the source", Group: "move", Class: bind.Asked, Rank: 1, Disabled: s.cannotConfirm()},
+		{ID: "abort", Keys: []string{"a"}, Title: "abort", Help: "stop the move and undo it; possible before the switch", Group: "move", Class: bind.Asked, Rank: 2, Disabled: s.cannotAbort()},
+		{ID: "rollback", Keys: []string{"r"}, Title: "roll back", Help: "take the VM back to where it was", Group: "move", Class: s.rollbackClass(), Rank: 3, Disabled: s.cannotRollback()},
+		{ID: "bandwidth", Keys: []string{"b"}, Title: "limit", Help: "change the bandwidth limit while it runs", Group: "move", Rank: 4, Disabled: s.cannotTune()},
+		{ID: "downtime", Keys: []string{"d"}, Title: "pause", Help: "change how long the guest may stand still at the switch", Group: "move", Rank: 6, Disabled: s.cannotTune()},
+		{ID: "next-pane", Keys: []string{"tab"}, Title: "pane", Help: "go to the next pane: checks, log, plan", Group: "look", Rank: 5},
+		{ID: "previous-pane", Keys: []string{"shift+tab"}, Show: "shift-tab", Title: "pane back", Help: "go to the pane before", Group: "look"},
+		{ID: "vm", Keys: []string{"v"}, Title: "its VM", Help: "open the VM", Group: "look"},
+		{ID: "copy", Keys: []string{"y"}, Title: "copy", Help: "copy a report in plain text to the terminal's clipboard", Group: "look"},
+		{ID: "esc", Keys: []string{"esc"}, Title: "back", Help: "go back; the move goes on", Group: "look", Rank: 7},
+	}, bind.Move()...)
+}

@@ -1,0 +1,263 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+
+	"horcrux/engine/model"
+	"horcrux/ui/text"
+	"horcrux/ui/theme"
+	"horcrux/ui/widget"
+)
+
+// View implements Screen.
+func (s *Job) View(w, h int) string {
+	if w <= 0 || h <= 0 {
+		return ""
+	}
+	blanks := 0 // lines of air, as many as the height allows
+	switch {
+	case h >= 34:
+		blanks = 5
+	case h >= 22:
+		blanks = 2
+	case h >= 20:
+		blanks = 1
+	}
+	air := func(n int) []string {
+		if blanks >= n {
+			return []string{""}
+		}
+		return nil
+	}
+	lines := append([]string{s.head(w)}, air(4)...)
+	lines = append(append(lines, s.crossing(w)...), s.assurance(w))
+	lines = append(lines, air(1)...)
+	lines = append(lines, strings.Split(widget.Rail(s.env.Theme, w-2, s.stops()), "\n")...)
+	for i := len(lines) - 3; i < len(lines); i++ {
+		lines[i] = " " + lines[i]
+	}
+	lines = append(lines, air(3)...)
+	lines = append(lines, s.middle(w, h >= 34)...)
+	lines = append(lines, air(2)...)
+	if room := h - len(lines); room > 1 {
+		lines = append(lines, s.lower(w, room))
+	}
+	return text.Block(strings.Join(lines, "\n"), w, h)
+}
+
+// head says what moves, how, and how it stands.
+func (s *Job) head(w int) string {
+	th, j := s.env.Theme, s.job
+	l := jobLook(th, j.State)
+	left := " " + th.Strong.Render(text.Or(name(j.VMName), "…"))
+	if j.Mode != "" {
+		left += "  " + th.Muted.Render(name(j.Mode))
+	}
+	if j.SendsBack != "" {
+		left += "  " + th.Accent.Render(theme.SignBack+" sends back "+name(j.SendsBack))
+	}
+	if j.By != "" {
+		left += "  " + th.Faint.Render("by "+name(j.By))
+	}
+	right := l.render()
+	if cur := j.Current(); j.State == model.JobRunning && cur.ID != "" {
+		right = l.style.Render(l.sign + " " + model.PhaseTitles[cur.ID])
+	}
+	if t := elapsed(j, s.env.Now); t > 0 {
+		right += "  " + th.Text.Render(text.Clock(t))
+	}
+	return text.Justify(left, right+" ", w)
+}
+
+// side is one end of the crossing.
+type side struct {
+	sign, word string
+	style      theme.Style
+}
+
+// sides tells what is at the two ends, by the job's own words, and by what the
+// host says of the domain where that is fresh.
+func (s *Job) sides() (from, to side) {
+	th, j := s.env.Theme, s.job
+	state := model.StateRunning
+	if j.Plan != nil && j.Plan.Was.State != "" {
+		state = j.Plan.Was.State
+	}
+	owner, stopped := where(j)
+	if v, ok := s.env.VM(j.VM, owner); ok && v.Node == owner && s.env.Fresh(v.Seen) == Fresh && j.State.Ended() {
+		state = v.State
+	}
+	l := domainLook(th, state)
+	here := side{l.sign, l.word + " here", l.style}
+	empty := side{theme.SignOff, "", th.Faint}
+	switch {
+	case j.State == model.JobPerson && (j.Result == nil || j.Result.Owner == ""):
+		unknown := side{theme.SignUnknown, "not certain", th.Warn}
+		return unknown, unknown
+	case owner == j.To && owner != "":
+		left := side{theme.SignTomb, "kept until confirmed", th.Muted}
+		if j.State == model.JobDone {
+			left = side{theme.SignOff, "let go", th.Faint}
+		}
+		return left, here
+	case stopped:
+		return side{theme.SignHalf, "paused here", th.Warn}, side{theme.SignHalf, "complete, paused", th.Warn}
+	}
+	switch j.State {
+	case model.JobUndoing:
+		empty.word = "being cleaned up"
+	case model.JobUndone:
+		empty.word = "cleaned up"
+	case model.JobRefused:
+		empty.word = "untouched"
+	case model.JobRunning:
+		if st := phaseOf(j, model.PhasePrepare).Status; st == model.PhaseOK || st == model.PhaseActive {
+			empty = side{theme.SignHalf, "receiving", th.Accent}
+		}
+	}
+	return here, empty
+}
+
+// crossing draws the two nodes with the way between them, as far as it is
+// done; under them, where the guest is.
+func (s *Job) crossing(w int) []string {
+	th, j := s.env.Theme, s.job
+	from, to := s.sides()
+	left := " " + from.style.Render(from.sign) + " " + th.Strong.Render(name(j.From)) + " "
+	right := " " + th.Strong.Render(name(j.To)) + " " + to.style.Render(to.sign) + " "
+	room := w - text.Width(left) - text.Width(right)
+	f, known := overall(j)
+	moving := j.State == model.JobRunning || j.State == model.JobStarting
+	bar, middle := "", ""
+	if room > 2 {
+		n := int(f * float64(room-1))
+		back := j.State == model.JobUndoing || j.State == model.JobUndone || j.State == model.JobRefused
+		switch {
+		case back:
+			bar = th.Faint.Render(strings.Repeat(theme.BarGap, room))
+		case j.Switched:
+			bar = th.OK.Render(strings.Repeat(theme.BarFull, room-1) + "▶")
+		default:
+			bar = th.Accent.Render(strings.Repeat(theme.BarFull, n)) + th.Lead.Render(theme.SignMark) +
+				th.Faint.Render(strings.Repeat(theme.BarGap, room-1-n))
+		}
+		if known && moving && !j.Switched {
+			middle = text.Percent(f)
+			if t := timeToGo(j); t != "" && !strings.HasPrefix(t, "will not") {
+				middle += ", " + t
+			}
+		}
+	}
+	under := "   " + from.style.Render(from.word)
+	end := to.style.Render(to.word) + "   "
+	gap := w - text.Width(under) - text.Width(end)
+	return []string{text.Fit(left+bar+right, w), text.Fit(under+th.Text.Render(text.Center(middle, max(0, gap)))+end, w)}
+}
+
+// assurance is the line that says what can still be done, and at what cost.
+func (s *Job) assurance(w int) string {
+	th, j := s.env.Theme, s.job
+	line, look := "", th.Muted
+	vm, from, to := name(j.VMName), name(j.From), name(j.To)
+	_, stopped := where(j)
+	switch {
+	case j.State == model.JobUndoing && j.Switched:
+		line = vm + " is being brought back to " + from
+	case j.State == model.JobUndoing:
+		line = vm + " stays on " + from + "; what was made on " + to + " is being removed"
+	case j.State == model.JobInterrupted:
+		line, look = "the process of this move is gone; `horcrux recover` looks at both hosts and settles it", th.Warn
+	case j.State == model.JobAwaiting:
+		line = "c confirms and lets go of what is left on " + from + "; r sends it back, nothing is lost"
+	case j.State == model.JobRunning && j.Switched:
+		line = to + " has taken over; " + from + " keeps its copy, which cannot start, until this is confirmed"
+	case j.State == model.JobRunning && stopped:
+		line = "both sides stand still for a moment: the target is looked at before it takes over"
+	case j.State == model.JobRunning || j.State == model.JobStarting:
+		line = "an abort now loses nothing: " + vm + " would go on on " + from
+	}
+	if s.err != nil {
+		line, look = "the job is not heard any more: "+name(s.err.Error()), th.Warn
+	}
+	return text.Fit("   "+look.Render(text.Cut(line, w-4)), w)
+}
+
+// stops are the phases as stops of the rail.
+func (s *Job) stops() []widget.Stop {
+	order := []model.PhaseID{
+		model.PhasePreflight, model.PhasePrepare, model.PhaseDisks, model.PhaseMemory,
+		model.PhaseGate, model.PhaseSwitch, model.PhaseVerify, model.PhaseConfirm,
+	}
+	out := make([]widget.Stop, 0, len(order))
+	for _, id := range order {
+		p := phaseOf(s.job, id)
+		st := widget.Stop{Title: model.PhaseTitles[id], State: stopState(p.Status), Commit: id == model.PhaseSwitch || id == model.PhaseConfirm}
+		if d, ok := phaseTime(p, s.env.Now); ok {
+			st.Note = text.Duration(d)
+			if st.State == widget.StopActive {
+				st.Note = text.Clock(d)
+			}
+		}
+		switch st.State {
+		case widget.StopFailed:
+			st.Note = "failed"
+		case widget.StopSkipped:
+			st.Note = "skipped"
+		case widget.StopActive:
+			if id == model.PhaseConfirm {
+				st.Note = "waits"
+			}
+		}
+		if st.State == widget.StopActive && !ticking(s.job) && id != model.PhaseConfirm {
+			st.Note = "stopped"
+		}
+		out = append(out, st)
+	}
+	return out
+}
+
+// middle is what matters most just now: how much is across, the steps of a
+// rollback, or how it ended.
+func (s *Job) middle(w int, roomy bool) []string {
+	j := s.job
+	switch {
+	case j.State == model.JobUndoing:
+		return s.stepLines(w)
+	case j.Result != nil || j.State == model.JobInterrupted:
+		return s.resultLines(w, roomy)
+	}
+	return s.gaugeLines(w, roomy)
+}
+
+// stepLines are the six steps of a rollback.
+func (s *Job) stepLines(w int) []string {
+	th := s.env.Theme
+	kind := model.RollbackUndo
+	stops := make([]widget.Stop, 0, len(model.RollbackSteps))
+	for _, id := range model.RollbackSteps {
+		st := widget.Stop{Title: model.StepTitles[id]}
+		for _, r := range s.job.Steps {
+			if r.Step == id {
+				kind = r.Kind
+				st.State, st.Note = stopState(r.Status), name(r.Detail)
+			}
+		}
+		stops = append(stops, st)
+	}
+	title := map[model.RollbackKind]string{
+		model.RollbackUndo: "undo", model.RollbackSendBack: "send back", model.RollbackRestore: "restore source",
+	}[kind]
+	note := name(phaseOf(s.job, model.PhaseUndo).Detail)
+	return append([]string{widget.Heading(th, w, title, note, false)}, widget.Steps(th, w, stops)...)
+}
+
+func checkTitle(c model.CheckResult) string {
+	if t := name(c.Title); t != "" {
+		return t
+	}
+	return model.CheckTitles[c.Check]
+}
+
+// plainCount is "2 of 8 failed" and the like.
+func plainCount(n, all int, what string) string { return fmt.Sprintf("%d of %d %s", n, all, what) }

@@ -1,0 +1,262 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+
+	"horcrux/engine/model"
+	"horcrux/ui/text"
+	"horcrux/ui/theme"
+	"horcrux/ui/widget"
+)
+
+// View implements Screen.
+func (s *Migrate) View(w, h int) string {
+	if w <= 0 || h <= 0 {
+		return ""
+	}
+	parts := []string{s.head(w), "", s.targetView(w), ""}
+	parts = append(parts, s.choices(w)...)
+	parts = append(parts, "")
+	page := strings.Join(parts, "\n")
+	used := strings.Count(page, "\n")
+	if room := h - used; room > 0 {
+		page += "\n" + s.detail(w, room)
+	}
+	return text.Block(page, w, h)
+}
+
+func (s *Migrate) head(w int) string {
+	th := s.env.Theme
+	if len(s.vms) != 1 {
+		names := make([]string, len(s.vms))
+		for i, v := range s.vms {
+			names[i] = name(v.Name)
+		}
+		return text.Fit(" "+th.Strong.Render(s.subject())+th.Muted.Render("  "+strings.Join(names, ", ")), w)
+	}
+	v := s.vms[0]
+	if now, ok := s.env.VM(v.UUID, v.Node); ok {
+		v = now
+	}
+	l := vmLook(s.env, v)
+	return text.Fit(" "+th.Strong.Render(name(v.Name))+"  "+l.render()+th.Muted.Render(fmt.Sprintf(" on %s, %s, %s, %s",
+		name(v.Node), text.Count(v.VCPUs, "vCPU"), text.Bytes(v.Memory), text.Count(len(v.Disks), "disk"))), w)
+}
+
+func (s *Migrate) targetView(w int) string {
+	th := s.env.Theme
+	t := widget.Table{Heading: true, Focus: true, Empty: "there is no other node", Columns: []widget.Column{
+		{Title: "TARGET", Width: 14, Min: 9},
+		{Title: "pre-flight", Width: 12, Min: 11},
+		{Title: "first reason", Width: 40, Min: 16, Grow: 1},
+		{Title: "free memory", Width: 11, Right: true, Rank: 2},
+		{Title: "to copy", Width: 9, Right: true, Rank: 3},
+		{Title: "forecast", Width: 9, Right: true, Rank: 1},
+	}}
+	return t.View(th, w, max(2, len(s.targets)+1), s.list, len(s.targets), func(i int) widget.Row {
+		to := s.targets[i]
+		n, _ := s.env.Node(to)
+		v, pending, reason := s.verdict(to)
+		l := verdictLook(th, v)
+		why := widget.Cell{Text: text.Or(reason, "nothing stands against it"), Style: th.Text}
+		copyBytes, forecast := "-", "-"
+		if p, ok := s.plans[planKey{s.vms[0].UUID, to}]; ok && !p.pending && len(s.vms) == 1 && p.err == nil {
+			copyBytes = text.Bytes(p.plan.CopyBytes)
+			if p.plan.CopyBytes == 0 {
+				copyBytes = "none"
+			}
+			if p.plan.Forecast > 0 {
+				forecast = text.Clock(p.plan.Forecast)
+			}
+		}
+		if pending > 0 {
+			l = look{theme.SignHalf, "checking", th.Muted}
+			why = widget.Cell{Text: "the pre-flight is under way", Style: th.Faint}
+			if len(s.vms) > 1 {
+				why.Text = fmt.Sprintf("%d of %d VMs still to be checked", pending, len(s.vms))
+			}
+		}
+		return widget.Row{Cells: []widget.Cell{
+			{Text: name(to), Style: th.Strong},
+			{Text: l.String(), Style: l.style},
+			why,
+			numberCell(s.env, s.env.Fresh(n.Seen), text.Bytes(n.MemFree)),
+			{Text: copyBytes, Style: th.Muted},
+			{Text: forecast, Style: th.Text},
+		}}
+	})
+}
+
+// choices are the lines of mode and options.
+func (s *Migrate) choices(w int) []string {
+	th := s.env.Theme
+	reason := "the guest runs on while it moves"
+	if p, ok := s.shown(); ok && p.plan.ModeReason != "" {
+		reason = name(p.plan.ModeReason)
+	}
+	label := func(l string) string { return " " + th.Muted.Render(text.Fit(l, 13)) }
+	key := func(k string) string { return th.Accent.Render(k) + " " }
+	mode := label("mode") + th.Text.Render(theme.SignActive+" "+string(s.mode)) + th.Muted.Render("  "+reason)
+	others := label("") + th.Faint.Render(theme.SignOff+" "+modeWords()+"  not in this version")
+	limit := label("bandwidth") + key("b") + th.Text.Render(bandwidthWord(s.options.Bandwidth))
+	confirm := label("confirm") + key("a") + th.Text.Render(confirmWord(s.options.AutoConfirm))
+	if w >= 100 {
+		return []string{text.Fit(mode, w), text.Fit(others, w), text.Fit(text.Fit(limit, 40)+confirm, w)}
+	}
+	return []string{text.Fit(mode, w), text.Fit(others, w), text.Fit(limit, w), text.Fit(confirm, w)}
+}
+
+// shown is the pre-flight whose details are shown: that of the first VM with
+// the worst verdict on the target under the cursor.
+func (s *Migrate) shown() (planned, bool) {
+	var best planned
+	found := false
+	for _, v := range s.vms {
+		p, ok := s.plans[planKey{v.UUID, s.target()}]
+		if !ok || p.pending {
+			continue
+		}
+		if !found || best.err == nil && best.plan.Verdict().Worse(p.plan.Verdict()) != best.plan.Verdict() {
+			best, found = p, true
+		}
+	}
+	return best, found
+}
+
+// detail is what the pre-flight of the target found, and the plan.
+func (s *Migrate) detail(w, h int) string {
+	th := s.env.Theme
+	p, ok := s.shown()
+	if !ok {
+		if why := s.blocked(s.target()); why != "" {
+			return " " + th.Muted.Render(text.Cut(why, w-2))
+		}
+		return ""
+	}
+	title := ""
+	if len(s.vms) > 1 {
+		title = name(p.plan.VMName) + ", "
+	}
+	if p.err != nil {
+		lines := []string{" " + th.Bad.Render(theme.SignFail+" "+title+"no plan could be made")}
+		for _, l := range text.Wrap(name(p.err.Error()), w-4) {
+			lines = append(lines, "   "+th.Text.Render(l))
+		}
+		return strings.Join(lines, "\n")
+	}
+	if w >= 110 {
+		left := w*11/20 - 2
+		right := w - left - 3
+		findings, _ := widget.Window(s.findings(p.plan, title, left), s.scroll, h)
+		plan, _ := widget.Window(append(append(s.diskLines(p.plan, right), ""), s.steps(p.plan, right)...), s.scroll, h)
+		return text.Beside(strings.Join(findings, "\n"), left, 3, strings.Join(plan, "\n"))
+	}
+	all := append(s.findings(p.plan, title, w), "")
+	all = append(append(all, s.diskLines(p.plan, w)...), "")
+	all = append(all, s.steps(p.plan, w)...)
+	seen, more := widget.Window(all, s.scroll, h)
+	if more > 0 && h > 1 {
+		seen, more = widget.Window(all, s.scroll, h-1)
+		seen = append(seen[:len(seen):len(seen)], " "+th.Faint.Render(fmt.Sprintf("%s %d more lines, pgdn", theme.SignDown, more)))
+	}
+	return strings.Join(seen, "\n")
+}
+
+func (s *Migrate) findings(p model.Plan, title string, w int) []string {
+	th := s.env.Theme
+	lines := []string{" " + th.Strong.Render("PRE-FLIGHT") + th.Muted.Render("  "+title+"made "+text.Ago(p.Made, s.env.Now))}
+	wide := 0
+	for _, f := range p.Findings {
+		wide = max(wide, text.Width(name(f.Title)))
+	}
+	wide = min(wide, max(8, w/4))
+	for _, v := range []model.Verdict{model.Fail, model.Warn, model.Skip, model.Pass} {
+		for _, f := range p.Findings {
+			if f.Verdict != v {
+				continue
+			}
+			l := verdictLook(th, v)
+			lead := " " + l.style.Render(l.String()) + "  " + th.Text.Render(text.Fit(name(f.Title), wide)) + "  "
+			at := text.Width(lead)
+			for i, part := range text.Wrap(name(f.Detail), max(10, w-at)) {
+				if i > 0 {
+					lead = text.Spaces(at)
+				}
+				lines = append(lines, lead+th.Muted.Render(part))
+			}
+			if f.Detail == "" {
+				lines = append(lines, lead)
+			}
+			for i, part := range text.Wrap(name(f.Remedy), max(10, w-at-2)) {
+				sign := th.Accent.Render(theme.SignMove) + " "
+				if i > 0 {
+					sign = "  "
+				}
+				lines = append(lines, text.Spaces(at)+sign+th.Text.Render(part))
+			}
+		}
+	}
+	return lines
+}
+
+func (s *Migrate) diskLines(p model.Plan, w int) []string {
+	th := s.env.Theme
+	lines := []string{" " + th.Strong.Render("DISKS")}
+	if len(p.Disks) == 0 {
+		return append(lines, " "+th.Muted.Render("it has none"))
+	}
+	for _, d := range p.Disks {
+		l := look{theme.SignUnknown, name(d.Decision), th.Muted}
+		switch d.Decision {
+		case model.DiskShared:
+			l = look{theme.SignPass, "shared", th.OK}
+		case model.DiskCopy:
+			l = look{theme.SignMove, "copy", th.Accent}
+		case model.DiskEmpty:
+			l = look{theme.SignOff, "empty", th.Muted}
+		case model.DiskRefuse:
+			l = look{theme.SignFail, "refuse", th.Bad}
+		}
+		size := "-"
+		if d.Capacity > 0 {
+			size = text.Bytes(d.Capacity)
+		}
+		lead := " " + l.style.Render(text.Fit(l.String(), 8)) + "  " + th.Strong.Render(text.Fit(name(d.Target), 5)) + " " + th.Text.Render(text.FitRight(size, 8)) + "  "
+		at := text.Width(lead)
+		why := name(d.Reason)
+		if d.Path != "" {
+			why += "; to " + name(d.Path)
+			if d.Create {
+				why += ", made for it"
+			}
+		}
+		for i, part := range text.Wrap(why, max(10, w-at)) {
+			if i > 0 {
+				lead = text.Spaces(at)
+			}
+			lines = append(lines, lead+th.Muted.Render(part))
+		}
+	}
+	return lines
+}
+
+func (s *Migrate) steps(p model.Plan, w int) []string {
+	th := s.env.Theme
+	lines := []string{" " + th.Strong.Render("PLAN")}
+	last := model.PhaseID("")
+	for _, st := range p.Steps {
+		title := ""
+		if st.Phase != last {
+			title, last = model.PhaseTitles[st.Phase], st.Phase
+		}
+		lead := " " + th.Accent.Render(text.Fit(title, 10)) + "  "
+		for i, part := range text.Wrap(name(st.Text), max(10, w-13)) {
+			if i > 0 {
+				lead = text.Spaces(13)
+			}
+			lines = append(lines, lead+th.Text.Render(part))
+		}
+	}
+	return lines
+}

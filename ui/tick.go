@@ -1,0 +1,67 @@
+package ui
+
+import (
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"horcrux/ui/screen"
+)
+
+// tickMsg says that something on screen has grown older by enough to show.
+type tickMsg struct{ gen int }
+
+type tickState struct {
+	gen int
+	due time.Time // zero when none is under way
+}
+
+// schedule makes sure that the picture is renewed when time alone changes it,
+// and not a moment more often.
+func (a *app) schedule() tea.Cmd {
+	d, ok := nextTick(a.env)
+	if t, some := a.toastEnd(); some && (!ok || t < d) {
+		d, ok = t, true
+	}
+	if !ok {
+		return nil
+	}
+	due := a.now().Add(d)
+	if !a.tick.due.IsZero() && !due.Before(a.tick.due.Add(-20*time.Millisecond)) {
+		return nil
+	}
+	a.tick.gen++
+	a.tick.due = due
+	return a.after(d, tickMsg{a.tick.gen})
+}
+
+// nextTick is how long the picture of an Env stays true without news: a second
+// while a clock runs or an age is shown, else until the oldest fact is stale.
+func nextTick(e *screen.Env) (time.Duration, bool) {
+	const second = time.Second
+	next, ok := time.Duration(0), false
+	sooner := func(d time.Duration) {
+		if d = max(d, 10*time.Millisecond); !ok || d < next {
+			next, ok = d, true
+		}
+	}
+	for _, j := range e.Jobs {
+		if screen.Ticking(j) {
+			sooner(second)
+		}
+	}
+	for i := range e.Cluster.Nodes {
+		seen := e.Cluster.Nodes[i].Seen
+		age := e.Now.Sub(seen)
+		switch {
+		case seen.IsZero():
+		case age < e.StaleAfter():
+			sooner(e.StaleAfter() - age)
+		case age < 2*time.Minute:
+			sooner(second)
+		default:
+			sooner(10 * second)
+		}
+	}
+	return next, ok
+}

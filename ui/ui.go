@@ -1,0 +1,165 @@
+// Package ui is the console: it draws what the engine knows and turns keys
+// into wishes for the engine.
+//
+// The root model (app.go) owns everything that has an effect: it resolves keys
+// by the actions of the page on top, turns the intents of pages into commands
+// on engine.Service, and hands values down. Pages and widgets below it are
+// functions of values and of a size. The console never owns a move: moves live
+// in processes of their own, and leaving the console leaves them alone.
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/term"
+
+	"horcrux/config"
+	"horcrux/engine"
+	"horcrux/engine/model"
+	"horcrux/ui/screen"
+	"horcrux/ui/text"
+)
+
+// Options are what the console is started with.
+type Options struct {
+	Config  config.Config
+	In, Out *os.File
+	Environ []string
+	Version string
+	// StartAt opens the page of a job at once, if set.
+	StartAt model.JobID
+	// Now is the clock; nil for the real one.
+	Now func() time.Time
+}
+
+// ErrNoTerminal says that there is nothing to draw on; its text names the
+// commands that answer in plain text.
+var ErrNoTerminal = errors.New("cannot open the console")
+
+// Run shows the console until the person leaves it, the terminal is lost, or
+// ctx ends. Jobs are not touched by any of that.
+func Run(ctx context.Context, s engine.Service, o Options) error {
+	env := environ(o.Environ)
+	if err := usable(env, o.In, o.Out); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a := newApp(ctx, s, o)
+	opts := []tea.ProgramOption{
+		tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithEnvironment(o.Environ),
+		tea.WithFilter(splitEscapes(a.now, env["SSH_CONNECTION"] != "")),
+	}
+	if env["NO_COLOR"] != "" { // any value, as the convention has it
+		opts = append(opts, tea.WithColorProfile(colorprofile.ASCII))
+	}
+	p := tea.NewProgram(a, opts...)
+
+	// A lost terminal must end the picture at once; Bubble Tea does not watch it.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	go func() {
+		select {
+		case <-hup:
+			p.Quit()
+		case <-ctx.Done():
+		}
+	}()
+
+	last, err := p.Run()
+	if l, ok := last.(*app); ok {
+		l.farewell(o.Out)
+	}
+	if errors.Is(err, tea.ErrInterrupted) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the console stopped: %w", err)
+	}
+	return nil
+}
+
+// usable tells whether a full screen can be drawn.
+func usable(env map[string]string, in, out *os.File) error {
+	const instead = "`horcrux nodes`, `horcrux vms` and `horcrux jobs` print the same as text, `horcrux migrate VM --to NODE` moves a VM"
+	switch {
+	case env["TERM"] == "dumb":
+		return fmt.Errorf("%w: TERM is dumb, which cannot draw a screen; %s", ErrNoTerminal, instead)
+	case in == nil || !term.IsTerminal(in.Fd()):
+		return fmt.Errorf("%w: the input is not a terminal; %s", ErrNoTerminal, instead)
+	case out == nil || !term.IsTerminal(out.Fd()):
+		return fmt.Errorf("%w: the output is not a terminal; %s", ErrNoTerminal, instead)
+	}
+	return nil
+}
+
+func environ(list []string) map[string]string {
+	m := make(map[string]string, len(list))
+	for _, kv := range list {
+		if k, v, ok := strings.Cut(kv, "="); ok {
+			m[k] = v
+		}
+	}
+	return m
+}
+
+// speaksUTF8 tells whether the locale's character set is UTF-8.
+func speaksUTF8(env map[string]string) bool {
+	for _, k := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := strings.ToLower(env[k]); v != "" {
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return false
+}
+
+// farewell says which moves go on without the console.
+func (a *app) farewell(w io.Writer) {
+	for _, j := range a.env.Jobs {
+		if screen.Ticking(j) {
+			fmt.Fprintf(w, "job %s (%s to %s) goes on; `horcrux jobs` shows it\n", text.Clean(string(j.ID)), text.Clean(j.VMName), text.Clean(string(j.To)))
+		}
+	}
+}
+
+// splitEscapes drops what is left of an arrow key that a slow line has torn
+// apart: within 150 ms after esc, `[` or `O` and one letter. No action has any
+// of those keys, so nothing is lost by it.
+func splitEscapes(now func() time.Time, remote bool) func(tea.Model, tea.Msg) tea.Msg {
+	var esc time.Time
+	state := 0 // 1 after esc, 2 after the bracket
+	return func(_ tea.Model, m tea.Msg) tea.Msg {
+		k, ok := m.(tea.KeyPressMsg)
+		if !ok || !remote {
+			return m
+		}
+		key := k.String()
+		fresh := now().Sub(esc) < 150*time.Millisecond
+		switch {
+		case key == "esc":
+			esc, state = now(), 1
+		case state == 1 && fresh && (key == "[" || key == "O"):
+			state = 2
+			return nil
+		case state == 2 && fresh && len(key) == 1 && strings.ContainsAny(key, "ABCDFHPQRSZ~0123456789;"):
+			if !strings.ContainsAny(key, "0123456789;") {
+				state = 0
+			}
+			return nil
+		default:
+			state = 0
+		}
+		return m
+	}
+}

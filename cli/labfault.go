@@ -49,7 +49,7 @@ func newLabFault(s streams, f *labFlags) *cobra.Command {
 		cmd.AddCommand(c)
 	}
 	withTarget("kill", "End it at once (SIGKILL)", func(ctx context.Context, n *lab.Node, t lab.Target) error { return n.Kill(ctx, t) })
-	withTarget("stop", "Freeze it (SIGSTOP)", func(_ context.Context, n *lab.Node, t lab.Target) error { return n.Freeze(t) })
+	withTarget("stop", "Freeze it (SIGSTOP)", func(ctx context.Context, n *lab.Node, t lab.Target) error { return n.Freeze(ctx, t) })
 	withTarget("continue", "Let a frozen one go on (SIGCONT)", func(_ context.Context, n *lab.Node, t lab.Target) error { return n.Thaw(t) })
 	withTarget("restart", "Start a service again", func(ctx context.Context, n *lab.Node, t lab.Target) error {
 		return n.Restart(ctx, t.Service)

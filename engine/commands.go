@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"horcrux/engine/event"
 	"horcrux/engine/jobs"
 	"horcrux/engine/journal"
 	"horcrux/engine/model"
+	"horcrux/engine/survey"
 	"horcrux/engine/worker"
 )
 
@@ -176,4 +178,10 @@ func (e *Engine) FollowFrom(ctx context.Context, id model.JobID, after uint64) (
 		}
 	}()
 	return out, nil
+}
+
+// planBack makes the plan of the move home, which may find there what the
+// first move left.
+func (e *Engine) planBack(ctx context.Context, r model.Request, back model.JobID) (model.Plan, error) {
+	return survey.Plan(ctx, e.fleet, survey.Local{Store: e.store, SendsBack: back}, r, time.Now)
 }

@@ -1,8 +1,10 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,13 +20,14 @@ const (
 	showFor  = 250 * time.Millisecond // how long new facts wait for company
 	hintEach = time.Second            // looks for old facts
 	startGap = 3 * time.Second        // between questions for start times
+	hostWait = 3 * time.Second        // how long the first picture waits for what the host is
 )
 
 // facts reads what rarely changes: when a hint says so, and when it is old.
 func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
 	var startedAt time.Time
+	began := time.Now()
 	for {
-		w.readHost(ctx, conn)
 		w.readXMLs(ctx, conn)
 		if w.due(&w.slowSeen, slowAge) {
 			w.readSets(ctx, conn)
@@ -35,7 +38,7 @@ func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
 			w.readStarts(ctx)
 		}
 		w.inv.touched()
-		if !w.unlisted() {
+		if !w.unlisted() && (w.hostKnown() || time.Since(began) > hostWait) {
 			w.settled()
 		}
 		if !pause(ctx, hintEach, w.look) || !pause(ctx, soonest, nil) {
@@ -70,18 +73,35 @@ func (w *watcher) unlisted() bool {
 	return false
 }
 
+// readHost reads what the host is, apart from the rest: a daemon that has just
+// started first asks QEMU about itself, which takes it seconds.
 func (w *watcher) readHost(ctx context.Context, conn *virt.Conn) {
-	w.mu.Lock()
-	fresh := time.Since(w.hostSeen) < hostAge
-	w.mu.Unlock()
-	if fresh {
-		return
-	}
-	if h, err := conn.Host(ctx); err == nil {
+	for {
+		w.mu.Lock()
+		next := time.Until(w.hostSeen.Add(hostAge))
+		w.mu.Unlock()
+		if !pause(ctx, max(next, 0), nil) {
+			return
+		}
+		h, err := conn.Host(ctx)
+		if err != nil {
+			if !pause(ctx, slowAge, nil) {
+				return
+			}
+			continue
+		}
 		w.mu.Lock()
 		w.host, w.hostSeen = h, time.Now()
 		w.mu.Unlock()
+		signal(w.look)
+		w.inv.touched()
 	}
+}
+
+func (w *watcher) hostKnown() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.hostSeen.IsZero()
 }
 
 // readXMLs reads the XML of every domain whose XML is wanted or old.
@@ -180,11 +200,13 @@ func members(ctx context.Context, conn *virt.Conn, f virt.Filter) (map[model.UUI
 
 func (w *watcher) readStorage(ctx context.Context, conn *virt.Conn) {
 	if pools, err := conn.Pools(ctx); err == nil {
+		slices.SortFunc(pools, func(a, b model.Pool) int { return cmp.Compare(a.Name, b.Name) })
 		w.mu.Lock()
 		w.pools = pools
 		w.mu.Unlock()
 	}
 	if nets, err := conn.NetworkNames(ctx); err == nil {
+		slices.Sort(nets)
 		w.mu.Lock()
 		w.networks = nets
 		w.mu.Unlock()

@@ -98,6 +98,7 @@ func (w *watcher) session(parent context.Context, conn *virt.Conn) {
 	wg.Go(func() { w.events(ctx, conn) })
 	wg.Go(func() { w.quick(ctx, conn) })
 	wg.Go(func() { w.facts(ctx, conn) })
+	wg.Go(func() { w.readHost(ctx, conn) })
 	wg.Go(func() { w.addresses(ctx, conn) })
 	select {
 	case <-conn.Done():

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -29,7 +30,10 @@ type Client struct {
 	sockets  []string
 }
 
-var errClosed = errors.New("closed by us")
+var (
+	errClosed = errors.New("closed by us")
+	errHangup = errors.New("the SSH server closed the connection")
+)
 
 func newClient(t Target, s *ssh.Client, via *Client) *Client {
 	c := &Client{target: t, ssh: s, via: via, done: make(chan struct{})}
@@ -49,8 +53,8 @@ func newClient(t Target, s *ssh.Client, via *Client) *Client {
 // fail ends the client; the first cause is kept.
 func (c *Client) fail(err error) {
 	c.once.Do(func() {
-		if err == nil {
-			err = errors.New("the server closed it")
+		if err == nil || errors.Is(err, io.EOF) {
+			err = errHangup
 		}
 		c.mu.Lock()
 		c.err = err

@@ -117,7 +117,7 @@ func (l *login) classify(err error, keys *hostKeys) error {
 		return hostKey
 	}
 	var none *ssh.AlgorithmNegotiationError
-	if errors.As(err, &none) && strings.Contains(err.Error(), "host key") && len(keys.algorithms) > 0 {
+	if errors.As(err, &none) && strings.Contains(err.Error(), "host key") && keys.known {
 		return keys.noCommonType()
 	}
 	l.mu.Lock()

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -38,7 +39,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " %s", e.Where)
 	}
 	switch {
-	case e.Class != nil && e.Err != nil:
+	case e.Class != nil && e.Err != nil && !errors.Is(e.Err, context.DeadlineExceeded):
 		fmt.Fprintf(&b, ": %v (%s)", e.Class, printable(e.Err.Error()))
 	case e.Class != nil:
 		fmt.Fprintf(&b, ": %v", e.Class)

@@ -19,20 +19,29 @@ type hostKeys struct {
 	target     Target
 	db         *knownhosts.HostKeyDB // nil if no file exists
 	algorithms []string              // types that known_hosts has, so that the server shows one of them
+	known      bool                  // it has some
 }
 
 func readHostKeys(t Target) (*hostKeys, error) {
 	h := &hostKeys{target: t}
-	files := existing(t.KnownHosts)
-	if len(files) == 0 {
-		return h, nil
+	if files := existing(t.KnownHosts); len(files) > 0 {
+		db, err := knownhosts.NewDB(files...)
+		if err != nil {
+			return nil, fmt.Errorf("known_hosts cannot be read: %w", err)
+		}
+		h.db, h.algorithms = db, db.HostKeyAlgorithms(h.lookup())
 	}
-	db, err := knownhosts.NewDB(files...)
-	if err != nil {
-		return nil, fmt.Errorf("known_hosts cannot be read: %w", err)
+	h.known = len(h.algorithms) > 0
+	if !h.known {
+		h.algorithms = shownFirst
 	}
-	h.db, h.algorithms = db, db.HostKeyAlgorithms(h.lookup())
 	return h, nil
+}
+
+// shownFirst is what an unknown server is asked for: its Ed25519 key if it has
+// one, as OpenSSH does, so that both show the same fingerprint.
+var shownFirst = []string{
+	ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
 }
 
 // lookup is host:port as known_hosts is asked for it.

@@ -63,7 +63,7 @@ func (e *Error) Error() string {
 	}
 	why := ""
 	switch {
-	case e.Class != nil && e.Err != nil:
+	case e.Class != nil && e.Err != nil && !errors.Is(e.Err, context.DeadlineExceeded):
 		why = e.Class.Error() + " (" + Clean(e.Err.Error()) + ")"
 	case e.Class != nil:
 		why = e.Class.Error()

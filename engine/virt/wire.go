@@ -27,7 +27,10 @@ const (
 	procConnectOpen = 1
 )
 
-var errClosed = errors.New("closed by us")
+var (
+	errClosed = errors.New("closed by us")
+	errHangup = errors.New("the daemon closed the connection")
+)
 
 // wire stands between the byte stream and the wire library, which trusts its
 // peer. It checks the framing, answers the daemon's keepalive, takes events for
@@ -68,6 +71,9 @@ func newWire(inner net.Conn, onEvent func(uint32, []byte)) *wire {
 
 // fail closes the wire for good; the first cause is kept.
 func (w *wire) fail(err error) {
+	if err == io.EOF { //nolint:errorlint // only the bare one means an orderly end
+		err = errHangup
+	}
 	w.closeOnce.Do(func() {
 		w.mu.Lock()
 		w.err = err

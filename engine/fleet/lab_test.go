@@ -1,0 +1,355 @@
+//go:build lab
+
+package fleet
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"horcrux/config"
+	"horcrux/engine/model"
+	"horcrux/engine/transport"
+	"horcrux/engine/virt"
+	"horcrux/lab"
+)
+
+func TestMain(m *testing.M) {
+	lab.InitIfChild()
+	os.Exit(m.Run())
+}
+
+// openLab opens the lab that is up as
+// horcrux lab up --prefix hc --subnet 10.79.0.0/24 --nodes 2 --vms minimal
+func openLab(t *testing.T) (*lab.Lab, config.Config) {
+	t.Helper()
+	l, err := lab.Open("", "hc")
+	if err != nil {
+		t.Skip(err)
+	}
+	cfg, err := config.Load(l.ConfigPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, cfg
+}
+
+func openFleet(t *testing.T, cfg config.Config) *Fleet {
+	t.Helper()
+	began := time.Now()
+	f := Open(cfg, Options{Log: func(n model.NodeName, s string) {
+		t.Logf("%6.2f s  %s %s", time.Since(began).Seconds(), n, s)
+	}})
+	t.Cleanup(f.Close)
+	return f
+}
+
+func node(t *testing.T, f *Fleet, name model.NodeName) *Node {
+	t.Helper()
+	n, ok := f.Node(name)
+	if !ok {
+		t.Fatalf("no node %s", name)
+	}
+	return n
+}
+
+func waitUp(t *testing.T, n *Node, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	if err := n.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitState waits for a state and tells how long that took.
+func waitState(t *testing.T, n *Node, want model.NodeState, limit time.Duration) time.Duration {
+	t.Helper()
+	began := time.Now()
+	deadline := time.After(limit)
+	for {
+		change := n.Changed()
+		state, reason, _ := n.Status()
+		if state == want {
+			took := time.Since(began)
+			t.Logf("%s is %s after %v: %s", n.Name(), state, took, reason)
+			return took
+		}
+		select {
+		case <-change:
+		case <-deadline:
+			t.Fatalf("%s is %s (%s) after %v, want %s", n.Name(), state, reason, limit, want)
+		}
+	}
+}
+
+func TestLabPowerOff(t *testing.T) {
+	l, cfg := openLab(t)
+	f := openFleet(t, cfg)
+	n1, n2 := node(t, f, "node1"), node(t, f, "node2")
+	waitUp(t, n1, 30*time.Second)
+	waitUp(t, n2, 30*time.Second)
+	act, err := n2.Act(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Node("node2").PowerOff(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waitState(t, n2, model.NodeUnreachable, 15*time.Second)
+	if act.Err() == nil {
+		t.Error("a connection to a dead host is still open")
+	}
+	if _, err := n2.Poll(t.Context()); err == nil {
+		t.Error("a dead node gives a connection")
+	} else {
+		t.Log(err)
+	}
+	if s, _, _ := n1.Status(); s != model.NodeUp {
+		t.Errorf("node1 is %s while node2 is dead", s)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := l.Node("node2").PowerOn(ctx); err != nil {
+		t.Fatal(err)
+	}
+	waitState(t, n2, model.NodeUp, 20*time.Second)
+	conn, err := n2.Poll(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Domains(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLabCutLink(t *testing.T) {
+	l, cfg := openLab(t)
+	f := openFleet(t, cfg)
+	n2 := node(t, f, "node2")
+	waitUp(t, n2, 30*time.Second)
+	if err := l.Node("node2").CutLink(); err != nil {
+		t.Fatal(err)
+	}
+	waitState(t, n2, model.NodeUnreachable, 15*time.Second)
+	if err := l.Node("node2").HealLink(); err != nil {
+		t.Fatal(err)
+	}
+	waitState(t, n2, model.NodeUp, 15*time.Second)
+}
+
+func TestLabFrozenDaemon(t *testing.T) {
+	l, cfg := openLab(t)
+	f := openFleet(t, cfg)
+	n2 := node(t, f, "node2")
+	waitUp(t, n2, 30*time.Second)
+	if err := l.Node("node2").Freeze(lab.Of(lab.Libvirtd)); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Node("node2").Thaw(lab.Of(lab.Libvirtd))
+	waitState(t, n2, model.NodeBusy, 10*time.Second)
+	waitState(t, n2, model.NodeDaemonDown, 15*time.Second)
+	if r, err := n2.Exec(t.Context(), []string{"hostname"}, nil); err != nil || strings.TrimSpace(string(r.Stdout)) != "node2" {
+		t.Errorf("SSH does not work while libvirt is frozen: %v %q", err, r.Stdout)
+	}
+	if err := l.Node("node2").Thaw(lab.Of(lab.Libvirtd)); err != nil {
+		t.Fatal(err)
+	}
+	waitState(t, n2, model.NodeUp, 20*time.Second)
+}
+
+func TestLabKilledDaemon(t *testing.T) {
+	l, cfg := openLab(t)
+	f := openFleet(t, cfg)
+	n2 := node(t, f, "node2")
+	waitUp(t, n2, 30*time.Second)
+	if err := l.Node("node2").Kill(t.Context(), lab.Of(lab.Libvirtd)); err != nil {
+		t.Fatal(err)
+	}
+	waitState(t, n2, model.NodeDaemonDown, 5*time.Second)
+	if err := l.Node("node2").Restart(t.Context(), lab.Libvirtd); err != nil {
+		t.Fatal(err)
+	}
+	waitState(t, n2, model.NodeUp, 15*time.Second)
+}
+
+func TestLabHostKey(t *testing.T) {
+	l, cfg := openLab(t)
+	text, err := os.ReadFile(l.KnownHostsPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// node1's keys under node2's address, and nothing for node1.
+	var lines []string
+	for _, line := range strings.Split(string(text), "\n") {
+		hosts, key, _ := strings.Cut(line, " ")
+		if strings.Contains(hosts, "10.79.0.11") {
+			lines = append(lines, "10.79.0.12 "+key)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "known_hosts")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg.SSH.KnownHosts = path
+	f := openFleet(t, cfg)
+	for name, want := range map[model.NodeName]string{"node1": "is not known", "node2": "has CHANGED"} {
+		n := node(t, f, name)
+		waitState(t, n, model.NodeRefused, 10*time.Second)
+		_, reason, _ := n.Status()
+		if !strings.Contains(reason, want) || !strings.Contains(reason, "SHA256:") || !strings.Contains(reason, path) {
+			t.Errorf("%s: %s", name, reason)
+		}
+		err := n.Wait(t.Context())
+		if err == nil {
+			t.Errorf("%s is let in with a wrong key", name)
+		}
+		_, err = transport.Dial(t.Context(), n.target, nil)
+		var key *transport.HostKeyError
+		if !errors.As(err, &key) || key.Accept == "" {
+			t.Errorf("%s: %v is no HostKeyError", name, err)
+		}
+	}
+}
+
+// TestLabMigrate makes the five calls, with the copy of the disk, back and forth.
+func TestLabMigrate(t *testing.T) {
+	l, cfg := openLab(t)
+	f := openFleet(t, cfg)
+	n1, n2 := node(t, f, "node1"), node(t, f, "node2")
+	waitUp(t, n1, 30*time.Second)
+	waitUp(t, n2, 30*time.Second)
+	v, ok := l.VM("web")
+	if !ok {
+		t.Skip("no VM web")
+	}
+	uuid := model.UUID(v.UUID)
+	src, dst := n1, n2
+	if c, err := n2.Poll(t.Context()); err != nil {
+		t.Fatal(err)
+	} else if s, _ := c.Status(t.Context(), uuid); s.Live() {
+		src, dst = n2, n1
+	}
+	for range 2 {
+		moveVM(t, src, dst, uuid)
+		src, dst = dst, src
+	}
+}
+
+func moveVM(t *testing.T, from, to *Node, uuid model.UUID) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	ok := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	src, err := from.Dial(ctx)
+	ok(err)
+	defer src.Close()
+	dst, err := to.Dial(ctx)
+	ok(err)
+	defer dst.Close()
+	poll, err := from.Poll(ctx)
+	ok(err)
+
+	protect, err := src.SupportsFeature(ctx, 7)
+	ok(err)
+	if !protect {
+		t.Error("no change protection")
+	}
+	flags := virt.MigrateLive | virt.MigratePersistDest | virt.MigratePaused | virt.MigrateNonSharedDisk |
+		virt.MigrateSyncWrites | virt.MigrateAbortOnError | virt.MigrateAutoConverge | virt.MigrateChangeProtection
+	p := virt.MigrateParams{DestName: "web", MigrateURI: "tcp://" + to.MigrateAddress(), Disks: []string{"vda"}}
+	began := time.Now()
+	step := func(what string) { t.Logf("%6.2f s  %s", time.Since(began).Seconds(), what) }
+
+	cookie, xml, err := src.MigrateBegin(ctx, uuid, p, flags)
+	ok(err)
+	step("begun")
+	if s, err := poll.Status(ctx, uuid); err != nil || !s.JobActive {
+		t.Errorf("after Begin: %+v %v", s, err)
+	}
+	p.DestXML = xml
+	cookie, uri, err := dst.MigratePrepare(ctx, p, cookie, flags)
+	ok(err)
+	step("prepared " + uri)
+	if uri != "" {
+		p.MigrateURI = uri
+	}
+	performed := make(chan error, 1)
+	go func() {
+		var err error
+		cookie, err = src.MigratePerform(ctx, uuid, p, cookie, flags)
+		performed <- err
+	}()
+	watchJob(t, ctx, poll, uuid, performed)
+	step("performed")
+	for _, c := range []*virt.Conn{poll, dst} {
+		s, err := c.Status(ctx, uuid)
+		ok(err)
+		if s.State != model.StatePaused || s.Reason != "migration" {
+			t.Errorf("after Perform: %v", s)
+		}
+	}
+	cookie, err = dst.MigrateFinish(ctx, p, cookie, flags, false)
+	ok(err)
+	s, err := dst.Status(ctx, uuid)
+	ok(err)
+	step("finished: " + s.String())
+	if s.State != model.StatePaused || s.Reason != "user" || !s.Persistent {
+		t.Errorf("after Finish: %+v", s)
+	}
+	ok(dst.Resume(ctx, uuid))
+	step("resumed")
+	ok(src.MigrateConfirm(ctx, uuid, p, cookie, flags, false))
+	step("confirmed")
+	s, err = src.Status(ctx, uuid)
+	ok(err)
+	if s.State != model.StateShutoff || s.Reason != "migrated" || s.JobActive {
+		t.Errorf("source after Confirm: %+v", s)
+	}
+	done, err := dst.CompletedJobStats(ctx, uuid)
+	ok(err)
+	t.Logf("downtime %v, memory %d MiB, setup %v", done.Downtime, done.MemProcessed>>20, done.SetupTime)
+	if done.Type != virt.JobCompleted || done.Downtime == 0 {
+		t.Errorf("completed stats: %+v", done)
+	}
+	info, found, err := src.VolumeByPath(ctx, "/var/lib/libvirt/images/web.qcow2")
+	t.Logf("source volume: %+v %v %v", info, found, err)
+	ok(src.Undefine(ctx, uuid, virt.UndefineOptions{KeepNVRAM: true, KeepTPM: true}))
+	ok(src.RefreshPool(ctx, "images"))
+	ok(src.DeleteVolume(ctx, "/var/lib/libvirt/images/web.qcow2"))
+	if s, err := src.Status(ctx, uuid); err != nil || s.State != model.StateMissing {
+		t.Errorf("source after undefine: %v %v", s, err)
+	}
+}
+
+func watchJob(t *testing.T, ctx context.Context, c *virt.Conn, uuid model.UUID, performed chan error) {
+	t.Helper()
+	tick := time.NewTicker(300 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-performed:
+			if err != nil {
+				t.Fatal(err)
+			}
+			return
+		case <-tick.C:
+			s, err := c.JobStats(ctx, uuid)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			t.Logf("%s %s disk %d/%d memory %d/%d iteration %d", s.Type, s.Operation, s.DiskProcessed>>20, s.DiskTotal>>20,
+				s.MemProcessed>>20, s.MemTotal>>20, s.MemIteration)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+// Package survey asks two nodes everything that a plan needs to know, and every
+// node what doctor wants to know.
+//
+// It changes nothing on any host, with one exception that is undone at once: to
+// prove that two nodes see the same directory it writes a mark of a few bytes
+// there through one node, reads it through the other, and removes it.
+package survey
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"horcrux/engine/fleet"
+	"horcrux/engine/jobs"
+	"horcrux/engine/journal"
+	"horcrux/engine/model"
+	"horcrux/engine/plan"
+)
+
+// within bounds one survey. Probing QEMU for the first time was seen to take
+// half a minute.
+const within = 90 * time.Second
+
+// Local is what this machine knows besides the hosts: other jobs.
+type Local struct {
+	Store *jobs.Store
+	// Own is the job that asks; it does not stand in its own way.
+	Own model.JobID
+	// SendsBack is the job that this move takes back.
+	SendsBack model.JobID
+}
+
+// Plan asks both nodes and makes the plan. Only what makes asking pointless is
+// an error; everything else is a finding.
+func Plan(ctx context.Context, f *fleet.Fleet, l Local, r model.Request, now func() time.Time) (model.Plan, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	src, ok := f.Node(r.From)
+	if !ok {
+		return model.Plan{}, fmt.Errorf("cannot plan: node %q is not in the configuration", r.From)
+	}
+	dst, ok := f.Node(r.To)
+	if !ok {
+		return model.Plan{}, fmt.Errorf("cannot plan: node %q is not in the configuration", r.To)
+	}
+	waitBoth(ctx, src, dst)
+	vm, err := vmFacts(ctx, src, r.VM)
+	if err != nil {
+		if reason, down := silent(src); down {
+			return plan.Make(r, plan.VMFacts{}, plan.HostFacts{Name: r.From, Reason: reason}, plan.HostFacts{Name: r.To, Reason: reasonOf(dst)}, nil, now()), nil
+		}
+		return model.Plan{}, fmt.Errorf("cannot plan: %w", err)
+	}
+	var (
+		wg   sync.WaitGroup
+		s, d plan.HostFacts
+	)
+	wg.Add(2)
+	go func() { defer wg.Done(); s = hostFacts(ctx, src, vm) }()
+	go func() { defer wg.Done(); d = hostFacts(ctx, dst, vm) }()
+	wg.Wait()
+	var proofs plan.SharedProof
+	if s.Reachable && d.Reachable {
+		proofs = prove(ctx, src, dst, vm.Domain.Disks, d.Files)
+	}
+	p := plan.Make(r, vm, s, d, proofs, now())
+	return withLocal(p, l), nil
+}
+
+// waitBoth gives nodes that are still being dialled a moment.
+func waitBoth(ctx context.Context, nodes ...*fleet.Node) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, n := range nodes {
+		wg.Add(1)
+		go func() { defer wg.Done(); _ = n.Wait(ctx) }()
+	}
+	wg.Wait()
+}
+
+func silent(n *fleet.Node) (reason string, down bool) {
+	st, reason, _ := n.Status()
+	return reason, st != model.NodeUp && st != model.NodeBusy
+}
+
+func reasonOf(n *fleet.Node) string {
+	r, _ := silent(n)
+	return r
+}
+
+// withLocal adds what the jobs of this machine forbid: one unfinished move per
+// VM, and none while the last one's leftovers wait for a decision.
+func withLocal(p model.Plan, l Local) model.Plan {
+	if l.Store == nil {
+		return p
+	}
+	f := model.Finding{ID: "other-jobs", Title: "other moves", Verdict: model.Pass, Detail: "no other move has hold of this VM"}
+	ids, err := l.Store.IDs()
+	if err != nil {
+		f.Verdict, f.Detail, f.Remedy = model.Fail, err.Error(), "make the state folder readable"
+	}
+	for _, id := range ids {
+		if id == l.Own || id == l.SendsBack {
+			continue
+		}
+		v, err := journal.Read(l.Store.Dir(id))
+		if err != nil || v.Plan == nil || v.Plan.VM != p.VM {
+			continue
+		}
+		switch {
+		case v.AwaitsConfirm():
+			f.Verdict = model.Fail
+			f.Detail = fmt.Sprintf("job %s moved it from %s to %s and waits to be confirmed", id, v.Plan.From, v.Plan.To)
+			f.Remedy = fmt.Sprintf("horcrux confirm %s, or horcrux rollback %s", id, id)
+		case l.Store.Alive(id):
+			f.Verdict = model.Fail
+			f.Detail = fmt.Sprintf("job %s is moving it from %s to %s", id, v.Plan.From, v.Plan.To)
+			f.Remedy = fmt.Sprintf("wait for it, or stop it: horcrux abort %s", id)
+		case !v.Settled() && !v.Over:
+			f.Verdict = model.Fail
+			f.Detail = fmt.Sprintf("job %s from %s to %s was interrupted and is not settled", id, v.Plan.From, v.Plan.To)
+			f.Remedy = "horcrux recover"
+		}
+	}
+	p.Findings = append(p.Findings, f)
+	return p
+}

@@ -1,0 +1,98 @@
+package survey
+
+import (
+	"context"
+	"fmt"
+
+	"horcrux/engine/fleet"
+	"horcrux/engine/model"
+	"horcrux/engine/plan"
+	"horcrux/engine/virt"
+)
+
+// vmFacts reads what the source says of the VM.
+func vmFacts(ctx context.Context, n *fleet.Node, vm model.UUID) (plan.VMFacts, error) {
+	var f plan.VMFacts
+	c, err := n.Act(ctx)
+	if err != nil {
+		return f, err
+	}
+	if f.Status, err = c.Status(ctx, vm); err != nil {
+		return f, err
+	}
+	if f.Status.State == model.StateMissing {
+		return f, fmt.Errorf("%s has no VM with UUID %s", n.Name(), vm)
+	}
+	if f.ActiveXML, err = c.XML(ctx, vm, virt.XMLOptions{Secure: true}); err != nil {
+		return f, err
+	}
+	if f.Status.Persistent {
+		if f.InactiveXML, err = c.XML(ctx, vm, virt.XMLOptions{Inactive: true, Secure: true}); err != nil {
+			return f, err
+		}
+		if f.Autostart, err = c.Autostart(ctx, vm); err != nil {
+			return f, err
+		}
+		if f.ManagedSave, err = c.HasManagedSave(ctx, vm); err != nil {
+			return f, err
+		}
+	}
+	if f.Snapshots, err = c.SnapshotCount(ctx, vm); err != nil {
+		return f, err
+	}
+	dom, err := virt.ParseDomain(f.ActiveXML)
+	if err != nil {
+		return f, fmt.Errorf("cannot read the definition on %s: %w", n.Name(), err)
+	}
+	f.Agent = dom.Agent
+	f.Domain = domain(dom)
+	return f, disks(ctx, c, vm, &f)
+}
+
+// domain takes over what the rules of a plan need.
+func domain(d virt.Domain) plan.Domain {
+	out := plan.Domain{
+		UUID: d.UUID, Name: d.Name, Type: d.Type, Arch: d.Arch, Machine: d.Machine, Emulator: d.Emulator, VCPUs: d.VCPUs,
+		Memory: d.Memory, MaxMemory: d.MaxMemory, CPUMode: d.CPUMode, CPUModel: d.CPUModel, CPUXML: d.CPUXML,
+		NICs: d.NICs, Hostdevs: d.Hostdevs, Loader: d.Loader, NVRAM: d.NVRAM, NVRAMTemplate: d.NVRAMTemplate,
+		Kernel: d.Kernel, Initrd: d.Initrd, DTB: d.DTB, TPM: d.TPM, LaunchSecurity: d.LaunchSecurity, Hugepages: d.Hugepages,
+		Job: d.Job, JobRole: d.JobRole,
+	}
+	for _, f := range d.Filesystems {
+		out.Filesystems = append(out.Filesystems, f.Driver+" "+f.Source)
+	}
+	for _, x := range d.Disks {
+		disk := plan.Disk{Disk: x.Disk, Pool: x.Pool, StartupPolicy: x.StartupPolicy, Transient: x.Transient, Encrypted: x.Encrypted, Mirror: x.Mirror}
+		for _, b := range x.Chain {
+			disk.Chain = append(disk.Chain, b.Path)
+		}
+		out.Disks = append(out.Disks, disk)
+	}
+	return out
+}
+
+// disks fills in sizes, and which disks have a block job.
+func disks(ctx context.Context, c *virt.Conn, vm model.UUID, f *plan.VMFacts) error {
+	for i := range f.Domain.Disks {
+		d := &f.Domain.Disks[i]
+		if d.Source == "" {
+			continue
+		}
+		capacity, allocation, _, err := c.BlockInfo(ctx, vm, d.Target)
+		if err != nil {
+			return err
+		}
+		d.Capacity, d.Allocation = capacity, allocation
+		if !f.Status.Live() || d.Device != "disk" {
+			continue
+		}
+		found, _, err := c.BlockJob(ctx, vm, d.Target)
+		if err != nil {
+			return err
+		}
+		if found {
+			f.BlockJobs = append(f.BlockJobs, d.Target)
+		}
+	}
+	return nil
+}

@@ -68,6 +68,9 @@ func (d *doctor) libvirt(ctx context.Context, c *virt.Conn) {
 		d.add("libvirt", "libvirt", model.Fail, err.Error(), "see that libvirtd or virtqemud runs on the node")
 		return
 	}
+	if load, err := c.Load(ctx); err == nil && load.MemTotal > 0 {
+		info.MemTotal = load.MemTotal
+	}
 	d.add("libvirt", "libvirt", model.Pass, fmt.Sprintf("libvirt %s, QEMU %s, %d CPUs, %s", info.Libvirt, info.QEMU, info.CPUs, humanize.IBytes(info.MemTotal)), "")
 	v, detail := model.Pass, "host UUID "+info.HostUUID
 	if info.HostUUID == "" || strings.HasPrefix(info.HostUUID, "00000000-0000") {

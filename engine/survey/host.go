@@ -42,6 +42,11 @@ func ask(ctx context.Context, c *virt.Conn, vm plan.VMFacts, h *plan.HostFacts) 
 		return err
 	}
 	h.MemFree = load.MemFree
+	if load.MemTotal > 0 {
+		// What is free is of this total; the other figure may leave out memory
+		// that was plugged in later.
+		h.MemTotal = load.MemTotal
+	}
 	// What a host keeps for itself: 5 % of its memory, 256 MiB at least.
 	h.MemReserved = max(h.MemTotal/20, 256<<20)
 	if h.MigrationV3, err = c.SupportsFeature(ctx, featureMigrationV3); err != nil {

@@ -50,18 +50,31 @@ func (n *Node) Start(cmd *exec.Cmd) error {
 		}
 		cmd.Path, cmd.Err = path, nil
 	}
-	done := make(chan error, 1)
-	go func() { done <- startIn(pid, cmd) }()
-	if err := <-done; err != nil {
+	if err := onOwnThread(func() error { return startIn(pid, cmd) }); err != nil {
 		return fmt.Errorf("cannot run %s on %s: %w", cmd.Args[0], n.Name, err)
 	}
 	return nil
 }
 
-// startIn moves its thread into the host and starts cmd there. It must run on a
-// goroutine of its own: the thread cannot come back, so it ends with it.
+// onOwnThread runs do on a thread that ends with it, whatever do made of the
+// thread. The process's first thread cannot end: left behind in a host it would
+// keep the host's file systems busy, so it is never taken.
+func onOwnThread(do func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			done <- onOwnThread(do) // on another thread, as this one is taken
+			runtime.UnlockOSThread()
+			return
+		}
+		done <- do() // still locked: the thread goes with the goroutine
+	}()
+	return <-done
+}
+
+// startIn moves its thread into the host, for good, and starts cmd there.
 func startIn(pid int, cmd *exec.Cmd) error {
-	runtime.LockOSThread()
 	var fds []int
 	defer func() {
 		for _, fd := range fds {

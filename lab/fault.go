@@ -118,7 +118,15 @@ func (n *Node) awaitGone(ctx context.Context, t Target) error {
 }
 
 // Freeze stops the target (SIGSTOP): it stays, and does nothing.
-func (n *Node) Freeze(t Target) error { return n.signal(t, unix.SIGSTOP) }
+func (n *Node) Freeze(ctx context.Context, t Target) error {
+	if err := n.signal(t, unix.SIGSTOP); err != nil {
+		return err
+	}
+	return until(ctx, goneDeadline, fmt.Sprintf("%s on %s to stand still", t, n.Name), func(context.Context) (bool, error) {
+		moving, err := n.inside(func(p process) bool { return t.matches(p) && p.State != 'T' })
+		return err == nil && len(moving) == 0, err
+	})
+}
 
 // Thaw lets a frozen target go on (SIGCONT).
 func (n *Node) Thaw(t Target) error { return n.signal(t, unix.SIGCONT) }

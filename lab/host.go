@@ -58,12 +58,14 @@ func (n *Node) power(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("cannot start %s: %w", n.Name, err)
 	}
-	extra := make([]*os.File, 0, 3)
-	defer func() {
+	var extra []*os.File // what process 1 gets: of no use here once it has it
+	closeExtra := func() {
 		for _, f := range extra {
 			f.Close()
 		}
-	}()
+		extra = nil
+	}
+	defer closeExtra()
 	goR, goW, err := os.Pipe()
 	if err != nil {
 		return err
@@ -88,6 +90,7 @@ func (n *Node) power(ctx context.Context) (err error) {
 		return err
 	}
 	pid, err := n.spawn(extra)
+	closeExtra()
 	if err != nil {
 		return err
 	}
@@ -102,7 +105,6 @@ func (n *Node) power(ctx context.Context) (err error) {
 	if _, err := goW.WriteString("go"); err != nil {
 		return fmt.Errorf("cannot start %s: %w", n.Name, err)
 	}
-	repW.Close() // ours: the host's end must be the last one
 	if err := n.awaitReady(ctx, repR); err != nil {
 		return err
 	}

@@ -1,0 +1,98 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// Beat is one line of a guest's heartbeat, written to its first disk and
+// synced before the next one.
+type Beat struct {
+	Counter int     // goes up by one, also over a reboot
+	Uptime  float64 // seconds since the guest's kernel started
+	Boot    string  // another one after every boot
+}
+
+// ParseBeats reads a heartbeat file. A last line without its end is left out:
+// the image may have been frozen while it was written. Any other line that is
+// no beat is an error.
+func ParseBeats(text string) ([]Beat, error) {
+	var beats []Beat
+	for line := range strings.Lines(text) {
+		whole, ok := strings.CutSuffix(line, "\n")
+		if !ok {
+			break
+		}
+		f := strings.Fields(whole)
+		if len(f) != 3 {
+			return beats, fmt.Errorf("cannot read beat %d: %q", len(beats)+1, whole)
+		}
+		n, err1 := strconv.Atoi(f[0])
+		up, err2 := strconv.ParseFloat(f[1], 64)
+		if err := errors.Join(err1, err2); err != nil {
+			return beats, fmt.Errorf("cannot read beat %d: %w", len(beats)+1, err)
+		}
+		beats = append(beats, Beat{n, up, f[2]})
+	}
+	return beats, nil
+}
+
+// CheckBeats proves that no beat is missing, doubled or out of order, and tells
+// how often the guest booted.
+func CheckBeats(beats []Beat) (boots int, err error) {
+	seen := map[string]bool{}
+	for i, b := range beats {
+		if i > 0 && b.Counter != beats[i-1].Counter+1 {
+			return len(seen), fmt.Errorf("beat %d follows beat %d", b.Counter, beats[i-1].Counter)
+		}
+		if i > 0 && b.Boot == beats[i-1].Boot && b.Uptime < beats[i-1].Uptime {
+			return len(seen), fmt.Errorf("beat %d is older than the one before it", b.Counter)
+		}
+		if i > 0 && b.Boot != beats[i-1].Boot && seen[b.Boot] {
+			return len(seen), fmt.Errorf("beat %d is of an earlier boot", b.Counter)
+		}
+		seen[b.Boot] = true
+	}
+	return len(seen), nil
+}
+
+// Heartbeat reads the heartbeat out of a guest's first disk from outside: image
+// is its path on the host. A running VM's image works too, and then shows at
+// least every beat that was on the disk when the reading began.
+func (l *Lab) Heartbeat(ctx context.Context, node, image string) ([]Beat, error) {
+	text, err := l.ReadGuestFile(ctx, node, image, "/heartbeat")
+	if err != nil {
+		return nil, err
+	}
+	return ParseBeats(text)
+}
+
+// ReadGuestFile reads a file out of a guest's first disk from outside.
+func (l *Lab) ReadGuestFile(ctx context.Context, node, image, file string) (string, error) {
+	n, err := l.node(node)
+	if err != nil {
+		return "", err
+	}
+	raw, done, err := n.rawCopy(ctx, image)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	return n.Exec(ctx, "debugfs", "-R", "cat "+file, raw)
+}
+
+// rawCopy makes a sparse raw copy of an image, in use or not. It is made in
+// the host's memory file system so that a full disk does not prevent it.
+func (n *Node) rawCopy(ctx context.Context, image string) (raw string, done func(), err error) {
+	raw = path.Join("/tmp", "look-"+randomHex(6)+".raw")
+	done = func() { n.Exec(context.WithoutCancel(ctx), "rm", "-f", raw) } //nolint:errcheck // it is in memory only
+	if _, err := n.Exec(ctx, "qemu-img", "convert", "-U", "-O", "raw", image, raw); err != nil {
+		done()
+		return "", nil, err
+	}
+	return raw, done, nil
+}

@@ -1,0 +1,177 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Watch observes from outside which copies of one VM execute guest code. It
+// asks neither libvirt nor QEMU: a copy runs in an interval if its vCPU threads
+// used processor time in it (/proc/PID/task/TID/schedstat, in nanoseconds). A
+// paused guest, or one that waits for an incoming migration, uses none but for
+// a few microseconds of housekeeping; a running guest of the lab beats 5 times
+// a second and so runs in every interval of 250 ms and more.
+//
+// Sample is quick enough for every 20 ms. Verdict then tells whether two
+// copies ran.
+type Watch struct {
+	lab     *Lab
+	uuid    string
+	last    map[int]int64 // vCPU time so far, by process
+	Samples []Sample
+}
+
+// Sample says which copies ran between the sample before and this one.
+type Sample struct {
+	At      time.Time
+	Running []Copy
+	Present int // QEMU processes of the VM, running or not
+}
+
+// Copy is a QEMU that executed guest code, and for how long.
+type Copy struct {
+	Node string
+	PID  int
+	Ran  time.Duration
+}
+
+const (
+	// idleWork is what the vCPU threads of a paused guest may use in an interval.
+	idleWork = 300 * time.Microsecond
+	// startWork is what they use in a new process before any guest code runs.
+	startWork = 3 * time.Millisecond
+)
+
+// Watch begins to observe a VM, by name or UUID.
+func (l *Lab) Watch(vm string) *Watch {
+	w := &Watch{lab: l, uuid: l.UUID(vm), last: map[int]int64{}}
+	for _, q := range l.QEMUs() {
+		if q.UUID == w.uuid {
+			w.last[q.PID] = vcpuTime(q.PID)
+		}
+	}
+	return w
+}
+
+// Sample looks once and adds what it saw to Samples.
+func (w *Watch) Sample() Sample {
+	s := Sample{}
+	for _, q := range w.lab.QEMUs() {
+		if q.UUID != w.uuid {
+			continue
+		}
+		s.Present++
+		now := vcpuTime(q.PID)
+		ran := time.Duration(now - w.last[q.PID])
+		w.last[q.PID] = now
+		if ran > idleWork && time.Duration(now) > startWork {
+			s.Running = append(s.Running, Copy{q.Node, q.PID, ran})
+		}
+	}
+	s.At = time.Now()
+	w.Samples = append(w.Samples, s)
+	return s
+}
+
+// Run samples until ctx ends.
+func (w *Watch) Run(ctx context.Context, every time.Duration) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			w.Sample()
+		}
+	}
+}
+
+// Verdict is an error if a copy ran after another one had begun to run: both
+// at once, or one after the other with the first coming back. The interval of
+// the switch-over itself, in which one ends and the next begins, may hold both.
+func (w *Watch) Verdict() error { return verdict(w.Samples) }
+
+// span is the time in which one copy was seen to run.
+type span struct {
+	copy        Copy
+	first, last int // samples
+}
+
+func verdict(samples []Sample) error {
+	var spans []*span // in the order in which they began
+	byPID := map[int]*span{}
+	for i, s := range samples {
+		for _, c := range s.Running {
+			sp := byPID[c.PID]
+			if sp == nil {
+				sp = &span{copy: c, first: i}
+				byPID[c.PID] = sp
+				spans = append(spans, sp)
+			}
+			sp.last = i
+		}
+	}
+	at := func(i int) string { return samples[i].At.Format("15:04:05.000") }
+	for i, a := range spans {
+		for _, b := range spans[i+1:] {
+			if a.last > b.first {
+				return fmt.Errorf("two copies ran: %s (process %d) still ran at %s, after %s (process %d) had begun at %s",
+					a.copy.Node, a.copy.PID, at(a.last), b.copy.Node, b.copy.PID, at(b.first))
+			}
+		}
+	}
+	return nil
+}
+
+// LongestPause is the longest time in which no copy ran, measured between
+// samples: at least the guest's real pause minus two intervals.
+func (w *Watch) LongestPause() time.Duration {
+	var longest time.Duration
+	var last time.Time
+	for _, s := range w.Samples {
+		if len(s.Running) == 0 {
+			continue
+		}
+		if !last.IsZero() {
+			longest = max(longest, s.At.Sub(last))
+		}
+		last = s.At
+	}
+	return longest
+}
+
+// RunningCopies looks twice, so far apart, and lists the copies of a VM that
+// ran in between. See Watch for what that means; below 250 ms a healthy idle
+// guest may be missed.
+func (l *Lab) RunningCopies(vm string, apart time.Duration) []Copy {
+	w := l.Watch(vm)
+	time.Sleep(apart)
+	return w.Sample().Running
+}
+
+// vcpuTime sums up the processor time of the vCPU threads, which QEMU names
+// "CPU 0/TCG" or "CPU 0/KVM". It is 0 for a process that is gone.
+func vcpuTime(pid int) int64 {
+	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*")
+	var sum int64
+	for _, t := range tasks {
+		comm, err := os.ReadFile(t + "/comm")
+		if err != nil || !strings.HasPrefix(string(comm), "CPU ") {
+			continue
+		}
+		stat, err := os.ReadFile(t + "/schedstat")
+		if err != nil {
+			continue
+		}
+		first, _, _ := strings.Cut(string(stat), " ")
+		ns, _ := strconv.ParseInt(first, 10, 64)
+		sum += ns
+	}
+	return sum
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"time"
 
 	"horcrux/config"
 	"horcrux/engine/model"
@@ -24,13 +23,30 @@ type Options struct {
 	// Dial opens the connections of application checks.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// HTTP makes their requests; it is built on Dial if nil.
-	HTTP  *http.Client
+	HTTP *http.Client
+	// Clock paces the samples and retries.
 	Clock Clock
 }
 
-// Clock is the time as checks use it.
-type Clock interface {
-	Now() time.Time
-	// Sleep waits, and returns early with the error of a ctx that ends.
-	Sleep(ctx context.Context, d time.Duration) error
+func (o Options) filled() Options {
+	if o.Clock == nil {
+		o.Clock = wallClock{}
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{}).DialContext
+	}
+	if o.HTTP == nil {
+		o.HTTP = newHTTPClient(o.Dial)
+	}
+	return o
+}
+
+// baseline finds the result of a check before the move, or nil.
+func (o Options) baseline(id model.CheckID) *model.CheckResult {
+	for i := range o.Baseline {
+		if o.Baseline[i].Check == id {
+			return &o.Baseline[i]
+		}
+	}
+	return nil
 }

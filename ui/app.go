@@ -88,6 +88,10 @@ func (a *app) theme() *theme.Theme {
 		return theme.New(theme.Mono)
 	case a.profile == colorprofile.ANSI:
 		return theme.New(theme.Sixteen)
+	case a.profile == colorprofile.ANSI256 && a.dark:
+		return theme.New(theme.Dark256)
+	case a.profile == colorprofile.ANSI256:
+		return theme.New(theme.Light256)
 	case a.dark:
 		return theme.New(theme.Dark)
 	}

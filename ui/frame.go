@@ -99,10 +99,12 @@ func (a *app) topLine(w int) string {
 		}
 		left += th.Faint.Render(" "+theme.SignCrumb+" ") + look.Render(t)
 	}
-	return text.Justify(left, a.summary()+" ", w)
+	return text.Justify(left, a.summary(w >= 100)+" ", w)
 }
 
-func (a *app) summary() string {
+// summary is the state of the whole; the short form keeps to what is wrong and
+// what moves.
+func (a *app) summary(long bool) string {
 	th, c := a.env.Theme, a.env.Cluster
 	up, running := 0, 0
 	for i := range c.Nodes {
@@ -115,11 +117,13 @@ func (a *app) summary() string {
 			running++
 		}
 	}
-	nodes := th.Muted.Render(text.Count(len(c.Nodes), "node") + " up")
+	s := th.Muted.Render(text.Count(len(c.Nodes), "node") + " up")
 	if up < len(c.Nodes) {
-		nodes = th.Bad.Render(fmt.Sprintf("%s %d of %d nodes up", theme.SignWarn, up, len(c.Nodes)))
+		s = th.Bad.Render(fmt.Sprintf("%s %d of %d nodes up", theme.SignWarn, up, len(c.Nodes)))
 	}
-	s := nodes + th.Muted.Render(", "+text.Count(running, "VM")+" running")
+	if long {
+		s += th.Muted.Render(", " + text.Count(running, "VM") + " running")
+	}
 	moving, waiting := 0, 0
 	for _, j := range a.env.Jobs {
 		switch {

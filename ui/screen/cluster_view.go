@@ -85,7 +85,7 @@ func (c *Cluster) jobsView(box clusterBox) string {
 
 func (c *Cluster) vmsView(box clusterBox) string {
 	vms := c.env.Cluster.VMs
-	t := vmTable()
+	t := vmTable(anyMove(vms))
 	t.Focus, t.Sorted, t.Reverse = c.focus == paneVMs, c.sort, c.reverse
 	t.Empty = "no VM is defined on the nodes that answer"
 	if !c.input.Empty() {
@@ -93,17 +93,6 @@ func (c *Cluster) vmsView(box clusterBox) string {
 	}
 	if c.fuzzy {
 		t.Sorted = ""
-	}
-	moving := false
-	for i := range vms {
-		moving = moving || vms[i].Job != ""
-	}
-	if !moving { // the column of moves is there only while there are any
-		for i := range t.Columns {
-			if t.Columns[i].Title == "move" {
-				t.Columns[i].Title, t.Columns[i].Width, t.Columns[i].Rank = "", 1, 99
-			}
-		}
 	}
 	head := c.vmsHeading(box.main)
 	rows := t.View(c.env.Theme, box.main, box.vms-1, c.vms, len(c.order), func(i int) widget.Row {
@@ -144,18 +133,18 @@ func (c *Cluster) sideView(w, h int) string {
 	switch c.focus {
 	case paneNodes:
 		if n, ok := c.env.Node(c.node); ok {
-			lines = append(lines, widget.Heading(th, w, name(n.Name), "", false), "")
-			lines = append(lines, nodeFacts(c.env, n, w)...)
+			lines = append(lines, " "+th.Strong.Render(name(n.Name)), "")
+			lines = append(lines, nodeFacts(c.env, n, w-2)...)
 		}
 	case paneVMs:
 		if v := c.current(); v != nil {
 			lines = append(lines, " "+th.Strong.Render(name(v.Name)), "")
-			lines = append(lines, vmFacts(c.env, *v, w)...)
+			lines = append(lines, vmFacts(c.env, *v, w-2)...)
 		}
 	case paneJobs:
 		if j, ok := c.env.Job(c.job); ok {
 			lines = append(lines, " "+th.Strong.Render(name(j.VMName)), "")
-			lines = append(lines, jobFacts(c.env, j, w)...)
+			lines = append(lines, jobFacts(c.env, j, w-2)...)
 		}
 	}
 	out := make([]string, 0, h)

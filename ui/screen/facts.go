@@ -41,7 +41,7 @@ func vmFacts(e *Env, v model.VM, w int) []string {
 		facts,
 		widget.Fact{Label: "definition", Value: definition(v), Style: th.Text},
 		widget.Fact{Label: "UUID", Value: name(v.UUID), Style: th.Muted},
-		widget.Fact{Label: "seen", Value: text.Ago(v.Seen, e.Now), Style: look},
+		widget.Fact{Label: "seen", Value: e.seen(v.Seen), Style: look},
 	)
 	if v.Job != "" {
 		value := "by another console, " + name(v.Job)
@@ -112,7 +112,7 @@ func nodeFacts(e *Env, n model.Node, w int) []string {
 		widget.Fact{Label: "QEMU", Value: name(n.QEMU), Style: th.Text},
 		widget.Fact{Label: "networks", Value: text.Or(strings.Join(text.CleanAll(n.Networks), ", "), "none active"), Style: th.Text},
 		widget.Fact{Label: "host UUID", Value: name(n.HostUUID), Style: th.Muted},
-		widget.Fact{Label: "seen", Value: text.Ago(n.Seen, e.Now), Style: look},
+		widget.Fact{Label: "seen", Value: e.seen(n.Seen), Style: look},
 	)
 	return widget.Facts(th, w, facts)
 }

@@ -122,7 +122,7 @@ func (s *Job) askAbort() Intent {
 	q := s.question("abort the move?")
 	q.Lines = []string{
 		"The copying stops and is undone: what was made on " + name(j.To) + " is removed, and " +
-			name(j.VMName) + " goes on on " + name(j.From) + ". Nothing is lost.",
+			name(j.VMName) + " stays on " + name(j.From) + ". Nothing is lost.",
 	}
 	q.Yes, q.No = "abort", "keep moving"
 	return Ask{
@@ -175,7 +175,7 @@ func (s *Job) askRollback() Intent {
 	switch kind {
 	case model.RollbackUndo:
 		q.Lines = []string{
-			"Undo: what was made on " + name(j.To) + " is removed, and " + name(j.VMName) + " goes on on " +
+			"Undo: what was made on " + name(j.To) + " is removed, and " + name(j.VMName) + " stays on " +
 				name(j.From) + ". Nothing is lost.",
 		}
 	case model.RollbackSendBack:

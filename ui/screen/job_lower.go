@@ -20,6 +20,9 @@ func (s *Job) lower(w, h int) string {
 		return text.Beside(text.Beside(s.checks(a, h), a, 3, s.log(b, h)), a+3+b, 3, s.plan(c, h))
 	case w >= 120:
 		a := w*11/20 - 2
+		if h >= len(model.Checks)+6 { // what was seen is listed under the table
+			a = 50
+		}
 		right := s.log
 		if s.focus == panePlan {
 			right = s.plan
@@ -59,6 +62,9 @@ func (s *Job) checks(w, h int) string {
 		{Title: "after", Width: 7},
 		{Title: "what was seen", Width: 20, Min: 10, Grow: 1, Rank: 1},
 	}}
+	if h >= len(model.Checks)+6 && w < 90 {
+		t.Columns = t.Columns[:4]
+	}
 	rows := min(h, len(model.Checks)+1)
 	table := t.View(th, w, rows, widget.List{Offset: s.scroll[paneChecks]}, len(model.Checks), func(i int) widget.Row {
 		id := model.Checks[i]
@@ -128,18 +134,18 @@ func (s *Job) log(w, h int) string {
 	}
 	end := len(all) - back
 	for _, l := range all[max(0, end-room):end] {
-		look, sign := th.Text, " "
+		look, sign := th.Text, ""
 		switch l.Level {
 		case "warn":
-			look, sign = th.Warn, theme.SignWarn
+			look, sign = th.Warn, theme.SignWarn+" "
 		case "error":
-			look, sign = th.Bad, theme.SignFail
+			look, sign = th.Bad, theme.SignFail+" "
 		}
-		lead := th.Faint.Render(l.At.Format("15:04:05")) + " " + look.Render(sign) + " "
+		lead := th.Faint.Render(l.At.Format("15:04:05")) + "  "
 		if l.Node != "" {
 			lead += th.Accent.Render(text.Fit(name(l.Node), 6)) + " "
 		}
-		lines = append(lines, text.Fit(" "+lead+look.Render(name(l.Text)), w))
+		lines = append(lines, text.Fit(" "+lead+look.Render(sign+name(l.Text)), w))
 	}
 	return strings.Join(lines, "\n")
 }

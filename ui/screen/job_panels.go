@@ -52,7 +52,7 @@ func (s *Job) gaugeLine(w int, title string, t transfer, p model.Phase) string {
 	default:
 		num = text.Bytes(t.total-min(t.left, t.total)) + " of " + text.Bytes(t.total) + ", " + text.Bytes(t.left) + " left"
 	}
-	numW := min(34, max(12, w/3))
+	numW := min(34, max(12, w*3/8))
 	bar := w - text.Width(label) - numW - 10
 	look := th.Accent
 	switch {
@@ -101,10 +101,11 @@ func (s *Job) rateLines(w int, roomy bool) []string {
 	if p.Throttle > 0 {
 		extra = append(extra, fmt.Sprintf("guest slowed by %d %%", p.Throttle))
 	}
-	if p.Downtime > 0 {
-		extra = append(extra, "pause forecast "+text.Duration(p.Downtime))
+	limit := "no limit set"
+	if p.Bandwidth > 0 {
+		limit = "limit " + bandwidthWord(p.Bandwidth)
 	}
-	extra = append(extra, "limit "+strings.TrimPrefix(bandwidthWord(p.Bandwidth), "no limit")+none(p.Bandwidth))
+	extra = append(extra, limit)
 	total := p.MemRate + p.DiskRate
 	if !roomy {
 		spark := 0
@@ -116,24 +117,28 @@ func (s *Job) rateLines(w int, roomy bool) []string {
 			"  " + th.Muted.Render(strings.Join(extra, ", "))
 		return []string{text.Fit(l, w)}
 	}
-	spark := max(8, min(60, w-60))
-	line := func(label string, n uint64, values []float64, look theme.Style, rest string) string {
-		return text.Fit("          "+th.Muted.Render(text.Fit(label, 9))+style.Render(text.FitRight(num(n), 12))+"  "+
-			look.Render(widget.Spark(values, spark, top))+"  "+th.Muted.Render(rest), w)
+	spark := max(8, min(100, w-65))
+	high := 1
+	if s.env.H >= 50 {
+		high = 4
+	}
+	lines := func(label string, n uint64, values []float64, look theme.Style, rest string) []string {
+		var out []string
+		chart := widget.Chart(values, spark, high, top)
+		for i, c := range chart {
+			lead, after := text.Spaces(9+12), ""
+			if i == len(chart)-1 {
+				lead = th.Muted.Render(text.Fit(label, 9)) + style.Render(text.FitRight(num(n), 12))
+				after = "  " + th.Muted.Render(rest)
+			}
+			out = append(out, text.Fit("          "+lead+"  "+look.Render(c)+after, w))
+		}
+		return out
 	}
 	half := (len(extra) + 1) / 2
-	return []string{
-		line("sent", total, sent, th.Accent, strings.Join(extra[:half], ", ")),
-		line("dirtied", p.DirtyRate, dirty, th.Warn, strings.Join(extra[half:], ", ")),
-		"",
-	}
-}
-
-func none(limit uint64) string {
-	if limit == 0 {
-		return "none"
-	}
-	return ""
+	out := lines("sent", total, sent, th.Accent, strings.Join(extra[:half], ", "))
+	out = append(out, lines("dirtied", p.DirtyRate, dirty, th.Warn, strings.Join(extra[half:], ", "))...)
+	return append(out, "")
 }
 
 // endLine is what can honestly be said of the end, with the age of it.
@@ -148,6 +153,10 @@ func (s *Job) endLine(w int) string {
 	case to == "":
 		to, look = "no forecast yet", th.Muted
 	}
+	pause := ""
+	if p.Downtime > 0 && s.env.Fresh(p.At) != Lost {
+		pause = ", then a pause of about " + text.Duration(p.Downtime)
+	}
 	age := model.Age(p.At, s.env.Now)
 	sample := "last sample " + text.Clock(age) + " ago"
 	if age < s.env.StaleAfter() {
@@ -157,7 +166,7 @@ func (s *Job) endLine(w int) string {
 	if age >= s.env.StaleAfter() {
 		right = th.Warn.Render(sample)
 	}
-	return text.Justify("          "+look.Render(to), right+" ", w)
+	return text.Justify("          "+look.Render(to)+th.Muted.Render(pause), right+" ", w)
 }
 
 // resultLines are the panel of how it ended: outcome, owner, cause, next step.
@@ -187,7 +196,7 @@ func (s *Job) resultLines(w int, roomy bool) []string {
 	if n, all, worst := tally(j, model.StageAfter); all > 0 {
 		words := "all " + text.Count(all, "check") + " passed"
 		if n > 0 {
-			words = plainCount(n, all, "checks did not pass: ") + worst
+			words = fmt.Sprintf("%d of %d did not pass: %s", n, all, worst)
 		}
 		add("checks", words, th.Text)
 	}

@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"fmt"
 	"strings"
 
 	"horcrux/engine/model"
@@ -59,6 +58,9 @@ func (s *Job) head(w int) string {
 	}
 	if j.By != "" {
 		left += "  " + th.Faint.Render("by "+name(j.By))
+	}
+	if w >= 110 {
+		left += "  " + th.Faint.Render("job "+name(j.ID))
 	}
 	right := l.render()
 	if cur := j.Current(); j.State == model.JobRunning && cur.ID != "" {
@@ -166,6 +168,8 @@ func (s *Job) assurance(w int) string {
 		line = vm + " is being brought back to " + from
 	case j.State == model.JobUndoing:
 		line = vm + " stays on " + from + "; what was made on " + to + " is being removed"
+	case j.State == model.JobPerson:
+		line, look = "start "+vm+" nowhere by hand before this is settled", th.Warn
 	case j.State == model.JobInterrupted:
 		line, look = "the process of this move is gone; `horcrux recover` looks at both hosts and settles it", th.Warn
 	case j.State == model.JobAwaiting:
@@ -175,7 +179,7 @@ func (s *Job) assurance(w int) string {
 	case j.State == model.JobRunning && stopped:
 		line = "both sides stand still for a moment: the target is looked at before it takes over"
 	case j.State == model.JobRunning || j.State == model.JobStarting:
-		line = "an abort now loses nothing: " + vm + " would go on on " + from
+		line = "an abort now loses nothing: " + vm + " stays on " + from
 	}
 	if s.err != nil {
 		line, look = "the job is not heard any more: "+name(s.err.Error()), th.Warn
@@ -199,18 +203,22 @@ func (s *Job) stops() []widget.Stop {
 				st.Note = text.Clock(d)
 			}
 		}
+		stopped := st.State == widget.StopActive && !moves(s.job.State) && id != model.PhaseConfirm
+		if stopped {
+			st.State = widget.StopFailed
+		}
 		switch st.State {
 		case widget.StopFailed:
 			st.Note = "failed"
+			if stopped {
+				st.Note = "stopped"
+			}
 		case widget.StopSkipped:
 			st.Note = "skipped"
 		case widget.StopActive:
 			if id == model.PhaseConfirm {
 				st.Note = "waits"
 			}
-		}
-		if st.State == widget.StopActive && !ticking(s.job) && id != model.PhaseConfirm {
-			st.Note = "stopped"
 		}
 		out = append(out, st)
 	}
@@ -258,6 +266,3 @@ func checkTitle(c model.CheckResult) string {
 	}
 	return model.CheckTitles[c.Check]
 }
-
-// plainCount is "2 of 8 failed" and the like.
-func plainCount(n, all int, what string) string { return fmt.Sprintf("%d of %d %s", n, all, what) }

@@ -106,6 +106,11 @@ func ticking(j model.Job) bool {
 	return j.State == model.JobStarting || j.State == model.JobRunning || j.State == model.JobUndoing
 }
 
+// moves tells that a job in that state still goes forward.
+func moves(s model.JobState) bool {
+	return s == model.JobStarting || s == model.JobRunning || s == model.JobAwaiting || s == model.JobDone
+}
+
 // Ticking tells that the page shows a clock of this job that runs.
 func Ticking(j model.Job) bool { return ticking(j) }
 

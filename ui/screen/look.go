@@ -67,7 +67,8 @@ func domainLook(th *theme.Theme, s model.DomainState) look {
 
 // ordinary are the reasons that say no more than the state itself.
 var ordinary = map[string]bool{
-	"booted": true, "unknown": true, "": true, "user": false, "shutdown": true, "destroyed": true,
+	"": true, "unknown": true, "booted": true, "migrated": true, "restored": true, "unpaused": true,
+	"shutdown": true, "destroyed": true,
 }
 
 // vmLook is the state of a VM as it may be said at its age.
@@ -101,7 +102,7 @@ func jobLook(th *theme.Theme, s model.JobState) look {
 	case model.JobUndoing:
 		return look{theme.SignBack, "undoing", th.Warn}
 	case model.JobAwaiting:
-		return look{theme.SignHalf, "moved, not confirmed", th.Warn}
+		return look{theme.SignHalf, "to be confirmed", th.Warn}
 	case model.JobDone:
 		return look{theme.SignPass, "done", th.OK}
 	case model.JobUndone:
@@ -154,17 +155,23 @@ func stopState(s model.PhaseStatus) widget.StopState {
 	return widget.StopWaiting
 }
 
+// loadCell is a gauge of how full something is: it changes its look when it
+// becomes too full.
+func loadCell(e *Env, fresh Freshness, fraction float64, note string) widget.Cell {
+	return gaugeCell(e, fresh, fraction, widget.LoadLook(e.Theme, fraction), note)
+}
+
 // gaugeCell is a cell with a bar and its percentage; without a known number
 // it says so.
-func gaugeCell(e *Env, fresh Freshness, fraction float64, note string) widget.Cell {
+func gaugeCell(e *Env, fresh Freshness, fraction float64, look theme.Style, note string) widget.Cell {
 	th := e.Theme
 	return widget.Cell{Draw: func(w int, bg theme.Style) string {
-		noteW := min(len(note), max(0, w-6))
+		noteW := min(len(note), max(0, w-14))
 		bar := max(0, w-6-noteW)
 		if fresh == Lost {
 			return widget.NoGauge(th, bar, bg) + th.Stale.On(bg).Render(text.Fit(text.FitRight(text.Unknown, 6), w-bar))
 		}
-		look, num := widget.LoadLook(th, fraction), th.Text
+		look, num := look, th.Text
 		if fresh == Stale {
 			look, num = th.Faint, th.Stale
 		}

@@ -49,7 +49,7 @@ func (s *Migrate) targetView(w int) string {
 	t := widget.Table{Heading: true, Focus: true, Empty: "there is no other node", Columns: []widget.Column{
 		{Title: "TARGET", Width: 14, Min: 9},
 		{Title: "pre-flight", Width: 12, Min: 11},
-		{Title: "first reason", Width: 40, Min: 16, Grow: 1},
+		{Title: "first reason", Width: 40, Min: 34, Grow: 1},
 		{Title: "free memory", Width: 11, Right: true, Rank: 2},
 		{Title: "to copy", Width: 9, Right: true, Rank: 3},
 		{Title: "forecast", Width: 9, Right: true, Rank: 1},
@@ -155,22 +155,17 @@ func (s *Migrate) detail(w, h int) string {
 	all := append(s.findings(p.plan, title, w), "")
 	all = append(append(all, s.diskLines(p.plan, w)...), "")
 	all = append(all, s.steps(p.plan, w)...)
-	seen, more := widget.Window(all, s.scroll, h)
-	if more > 0 && h > 1 {
-		seen, more = widget.Window(all, s.scroll, h-1)
-		seen = append(seen[:len(seen):len(seen)], " "+th.Faint.Render(fmt.Sprintf("%s %d more lines, pgdn", theme.SignDown, more)))
-	}
-	return strings.Join(seen, "\n")
+	return strings.Join(widget.Scrolled(th, all, s.scroll, h), "\n")
 }
 
 func (s *Migrate) findings(p model.Plan, title string, w int) []string {
 	th := s.env.Theme
-	lines := []string{" " + th.Strong.Render("PRE-FLIGHT") + th.Muted.Render("  "+title+"made "+text.Ago(p.Made, s.env.Now))}
+	lines := []string{" " + th.Strong.Render("PRE-FLIGHT") + th.Muted.Render("  "+title+"made at "+p.Made.Format("15:04:05"))}
 	wide := 0
 	for _, f := range p.Findings {
 		wide = max(wide, text.Width(name(f.Title)))
 	}
-	wide = min(wide, max(8, w/4))
+	wide = min(wide, max(8, w*3/10))
 	for _, v := range []model.Verdict{model.Fail, model.Warn, model.Skip, model.Pass} {
 		for _, f := range p.Findings {
 			if f.Verdict != v {

@@ -18,6 +18,9 @@ type Node struct {
 	vms  []model.VM
 	list widget.List
 	on   model.UUID
+	// pools shows the storage in the place of the VMs where there is no room
+	// for both.
+	pools bool
 }
 
 // NewNode makes the page of a node.
@@ -84,6 +87,8 @@ func (s *Node) Update(msg any) (Screen, []Intent) {
 		switch {
 		case m.ID == "esc":
 			return s, []Intent{Back{}}
+		case m.ID == "next-pane":
+			s.pools = !s.pools
 		case len(s.vms) == 0:
 		case m.ID == "open":
 			return s, []Intent{OpenVM{s.on, s.node.Name}}
@@ -96,7 +101,10 @@ func (s *Node) Update(msg any) (Screen, []Intent) {
 
 // Scope implements Screen.
 func (s *Node) Scope() bind.Scope {
-	none, why := "", ""
+	none, why, wide := "", "", ""
+	if s.env.W >= 120 {
+		wide = "both are shown"
+	}
 	if len(s.vms) == 0 {
 		none = "no VM is known here"
 		why = none
@@ -106,7 +114,8 @@ func (s *Node) Scope() bind.Scope {
 	return append(bind.Scope{
 		{ID: "open", Keys: []string{"enter"}, Title: "open", Help: "open the VM under the cursor", Group: "look", Rank: 1, Disabled: none},
 		{ID: "migrate", Keys: []string{"m"}, Title: "migrate", Help: "move the VM under the cursor", Group: "VM", Class: bind.Asked, Rank: 2, Disabled: why},
-		{ID: "esc", Keys: []string{"esc"}, Title: "back", Help: "go back", Group: "look", Rank: 3},
+		{ID: "next-pane", Keys: []string{"tab"}, Title: "VMs or pools", Help: "show its VMs or its storage pools, in a window too narrow for both", Group: "look", Rank: 3, Disabled: wide},
+		{ID: "esc", Keys: []string{"esc"}, Title: "back", Help: "go back", Group: "look", Rank: 4},
 	}, bind.Move()...)
 }
 
@@ -121,6 +130,9 @@ func (s *Node) side(w int) int {
 func (s *Node) top(w int) []string {
 	th := s.env.Theme
 	lines := append([]string{" " + th.Strong.Render("OVERVIEW"), ""}, nodeFacts(s.env, s.node, w)...)
+	if s.env.W < 120 {
+		return lines
+	}
 	return append(append(lines, ""), s.poolLines(w)...)
 }
 
@@ -142,16 +154,20 @@ func (s *Node) View(w, h int) string {
 	if w >= 120 {
 		return text.Block(text.Beside(strings.Join(top, "\n"), left, 3, s.vmView(w-left-3, lines)), w, h)
 	}
-	if room := h - lines - 1; len(top) > room { // the VMs matter more than all pools
+	if room := h - lines - 1; len(top) > room { // the list matters more than the last facts
 		top = top[:max(0, room)]
 	}
-	return text.Block(strings.Join(top, "\n")+"\n\n"+s.vmView(w, lines), w, h)
+	list := s.vmView(w, lines)
+	if s.pools {
+		list = strings.Join(s.poolLines(w), "\n")
+	}
+	return text.Block(strings.Join(top, "\n")+"\n\n"+list, w, h)
 }
 
 func (s *Node) vmView(w, h int) string {
-	t := vmTable()
+	t := vmTable(anyMove(s.vms))
 	t.Heading, t.Focus, t.Empty = true, true, "no VM is known here"
-	t.Columns[0].Title, t.Columns[1] = "VMS", widget.Column{Width: 1, Rank: 99}
+	t.Columns[0].Title, t.Columns[1].Hidden = "VMS", true
 	return t.View(s.env.Theme, w, h, s.list, len(s.vms), func(i int) widget.Row {
 		return vmRow(s.env, s.vms[i], false)
 	})
@@ -173,7 +189,7 @@ func (s *Node) poolLines(w int) []string {
 		use := widget.Cell{Text: theme.SignOff + " not active", Style: th.Muted}
 		free := widget.Cell{Text: "-", Style: th.Muted}
 		if p.Active && p.Capacity > 0 {
-			use = gaugeCell(s.env, fresh, 1-float64(min(p.Available, p.Capacity))/float64(p.Capacity), "")
+			use = loadCell(s.env, fresh, 1-float64(min(p.Available, p.Capacity))/float64(p.Capacity), "")
 			free = numberCell(s.env, fresh, text.Bytes(p.Available))
 		}
 		return widget.Row{Cells: []widget.Cell{

@@ -75,6 +75,14 @@ func (e *Env) Fresh(seen time.Time) Freshness {
 	return Fresh
 }
 
+// seen is the age of a fact in words.
+func (e *Env) seen(at time.Time) string {
+	if e.Fresh(at) == Fresh {
+		return "just now"
+	}
+	return text.Ago(at, e.Now)
+}
+
 // Job finds a job.
 func (e *Env) Job(id model.JobID) (model.Job, bool) {
 	for _, j := range e.Jobs {

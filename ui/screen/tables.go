@@ -16,9 +16,9 @@ func nodeTable() widget.Table {
 		Empty:   "no node is configured; config.example.toml shows how",
 		Columns: []widget.Column{
 			{Title: "NODES", Width: 12, Min: 8, Grow: 1},
-			{Title: "state", Width: 12},
-			{Title: "CPU", Width: 22, Min: 12, Grow: 1},
-			{Title: "memory", Width: 34, Min: 14, Grow: 2},
+			{Title: "state", Width: 13},
+			{Title: "CPU", Width: 18, Min: 12, Grow: 1},
+			{Title: "memory", Width: 34, Min: 14, Grow: 1},
 			{Title: "VMs", Width: 9, Min: 5, Right: true},
 			{Title: "libvirt", Width: 8, Rank: 2},
 			{Title: "QEMU", Width: 8, Rank: 3},
@@ -50,12 +50,12 @@ func nodeRow(e *Env, n model.Node, w int) widget.Row {
 	}
 	note := ""
 	if w >= 110 {
-		note = fmt.Sprintf("%9s of %9s", text.Bytes(used), text.Bytes(n.MemTotal))
+		note = fmt.Sprintf("%10s of %s", text.Bytes(used), text.Bytes(n.MemTotal))
 	}
 	row := widget.Row{Cells: []widget.Cell{
 		first, state,
-		gaugeCell(e, fresh, n.CPUPercent/100, ""),
-		gaugeCell(e, fresh, share, note),
+		loadCell(e, fresh, n.CPUPercent/100, ""),
+		loadCell(e, fresh, share, note),
 		numberCell(e, fresh, fmt.Sprintf("%d/%d", n.Running, n.Defined)),
 		{Text: name(n.Libvirt), Style: th.Muted}, {Text: name(n.QEMU), Style: th.Muted}, seen,
 	}}
@@ -65,12 +65,14 @@ func nodeRow(e *Env, n model.Node, w int) widget.Row {
 	return row
 }
 
-func vmTable() widget.Table {
+// vmTable is the table of VMs; the column of moves is there only while some
+// VM is on the move.
+func vmTable(moving bool) widget.Table {
 	return widget.Table{Columns: []widget.Column{
 		{ID: "name", Title: "name", Width: 16, Min: 12, Grow: 2},
 		{ID: "node", Title: "node", Width: 8, Min: 6, Grow: 1},
-		{ID: "state", Title: "state", Width: 16, Min: 11, Grow: 1},
-		{Title: "move", Width: 14, Rank: 2},
+		{ID: "state", Title: "state", Width: 18, Min: 11, Grow: 1},
+		{Title: "move", Width: 14, Rank: 2, Hidden: !moving},
 		{ID: "vcpu", Title: "vCPU", Width: 6, Min: 4, Right: true, Rank: 6},
 		{ID: "mem", Title: "memory", Width: 8, Right: true, Rank: 3},
 		{ID: "cpu", Title: "CPU %", Width: 7, Min: 5, Right: true, Rank: 1},
@@ -128,6 +130,16 @@ func vmRow(e *Env, v model.VM, marked bool) widget.Row {
 	return r
 }
 
+// anyMove tells whether a move has hold of one of the VMs.
+func anyMove(vms []model.VM) bool {
+	for i := range vms {
+		if vms[i].Job != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // moveMark says in a few cells what move has hold of a VM.
 func moveMark(e *Env, v model.VM) string {
 	if v.Job == "" {
@@ -162,8 +174,8 @@ func jobTable(heading string) widget.Table {
 		Columns: []widget.Column{
 			{Title: heading, Width: 16, Min: 12, Grow: 1},
 			{Title: "from, to", Width: 20, Min: 15, Grow: 1},
-			{Title: "state", Width: 22, Min: 13},
-			{Title: "across", Width: 24, Min: 12, Grow: 1, Rank: 1},
+			{Title: "state", Width: 18, Min: 16},
+			{Title: "across", Width: 18, Min: 12, Grow: 1, Rank: 1},
 			{Title: "", Width: 30, Min: 14, Grow: 2, Rank: 2},
 			{Title: "for", Width: 8, Right: true, Rank: 3},
 		},
@@ -183,7 +195,11 @@ func jobRow(e *Env, j model.Job) widget.Row {
 		if ticking(j) && j.Progress != nil && !j.Switched && cur.ID != model.PhaseGate && cur.ID != model.PhaseSwitch {
 			fresh = e.Fresh(j.Progress.At)
 		}
-		across = gaugeCell(e, fresh, f, "")
+		look := th.Accent
+		if j.Switched {
+			look = th.OK
+		}
+		across = gaugeCell(e, fresh, f, look, "")
 	}
 	note := widget.Cell{Text: jobNote(e, j), Style: th.Muted}
 	if j.State == model.JobPerson || j.Progress != nil && j.Progress.Diverging != "" && j.State == model.JobRunning {

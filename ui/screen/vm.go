@@ -72,6 +72,10 @@ func (s *VM) Update(msg any) (Screen, []Intent) {
 			s.scroll++
 		case "up":
 			s.scroll = max(0, s.scroll-1)
+		case "half-down":
+			s.scroll += max(1, s.env.H/2)
+		case "half-up":
+			s.scroll = max(0, s.scroll-max(1, s.env.H/2))
 		case "top":
 			s.scroll = 0
 		}
@@ -114,7 +118,7 @@ func (s *VM) View(w, h int) string {
 	th := s.env.Theme
 	left := w
 	if w >= 120 {
-		left = w * 2 / 5
+		left = max(54, w*2/5)
 	}
 	var facts []string
 	if s.gone {
@@ -128,7 +132,7 @@ func (s *VM) View(w, h int) string {
 	devices := append(s.diskLines(right), "")
 	devices = append(devices, s.nicLines(right)...)
 	if w < 120 {
-		seen, _ := widget.Window(append(append(facts, ""), devices...), s.scroll, h)
+		seen := widget.Scrolled(th, append(append(facts, ""), devices...), s.scroll, h)
 		return text.Block(strings.Join(seen, "\n"), w, h)
 	}
 	seen, _ := widget.Window(devices, s.scroll, h)
@@ -137,7 +141,7 @@ func (s *VM) View(w, h int) string {
 
 func (s *VM) diskLines(w int) []string {
 	t := widget.Table{Heading: true, Plain: true, Empty: "no disk", Columns: []widget.Column{
-		{Title: "DISKS", Width: 8},
+		{Title: "DISKS", Width: 10},
 		{Title: "size", Width: 9, Right: true},
 		{Title: "taken", Width: 9, Right: true, Rank: 2},
 		{Title: "format", Width: 7},

@@ -142,5 +142,5 @@ func Justify(left, right string, w int) string {
 	if rw+2 >= w {
 		return Fit(left, w)
 	}
-	return Fit(left, w-rw) + right
+	return Fit(left, w-rw-2) + "  " + right
 }

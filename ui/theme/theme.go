@@ -15,10 +15,14 @@ import (
 // Kind is one of the palettes.
 type Kind int
 
-// The palettes. Sixteen uses the terminal's own colours; Mono uses none.
+// The palettes. Those with 256 are chosen out of the fixed colours, since the
+// nearest of them to a free colour is often another hue; Sixteen uses the
+// terminal's own colours; Mono uses none.
 const (
 	Dark Kind = iota
 	Light
+	Dark256
+	Light256
 	Sixteen
 	Mono
 )
@@ -84,6 +88,14 @@ var palettes = map[Kind]tokens{
 		text: "#2C313A", strong: "#0F1216", muted: "#646C7A", faint: "#9AA2AF", line: "#C9CFD8",
 		accent: "#5A45C9", ok: "#2A7A46", warn: "#8F5F00", bad: "#B42F2A", sel: "#E4E0FA", selQuiet: "#EEEFF2",
 	},
+	Dark256: {
+		text: "252", strong: "255", muted: "246", faint: "240", line: "238",
+		accent: "147", ok: "114", warn: "179", bad: "210", sel: "237", selQuiet: "235",
+	},
+	Light256: {
+		text: "236", strong: "232", muted: "242", faint: "248", line: "250",
+		accent: "61", ok: "28", warn: "94", bad: "124", sel: "189", selQuiet: "255",
+	},
 	Sixteen: {
 		text: "", strong: "15", muted: "7", faint: "8", line: "8",
 		accent: "13", ok: "10", warn: "11", bad: "9", sel: "", selQuiet: "",
@@ -113,7 +125,6 @@ func New(k Kind) *Theme {
 	}
 	if c.sel == "" {
 		t.Select = style(lipgloss.NewStyle().Reverse(true))
-		t.SelectQuiet = style(lipgloss.NewStyle().Underline(true))
 		return t
 	}
 	t.Select = style(lipgloss.NewStyle().Background(lipgloss.Color(c.sel)))
@@ -126,7 +137,7 @@ func mono() *Theme {
 	return &Theme{
 		Kind: Mono, Strong: bold, Lead: bold, Accent: bold, Bad: bold,
 		Faint:  style(lipgloss.NewStyle().Faint(true)),
-		Select: style(lipgloss.NewStyle().Reverse(true)), SelectQuiet: style(lipgloss.NewStyle().Underline(true)),
-		Stale: style(lipgloss.NewStyle().Faint(true)),
+		Select: style(lipgloss.NewStyle().Reverse(true)),
+		Stale:  style(lipgloss.NewStyle().Faint(true)),
 	}
 }

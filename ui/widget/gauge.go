@@ -68,3 +68,39 @@ func Spark(values []float64, w int, top float64) string {
 	}
 	return text.Fit(b.String(), w)
 }
+
+// Chart draws the newest w values as columns over h lines, the highest line
+// first; top is the value of a full column, or 0 for the highest value.
+func Chart(values []float64, w, h int, top float64) []string {
+	if w <= 0 || h <= 0 {
+		return nil
+	}
+	if len(values) > w {
+		values = values[len(values)-w:]
+	}
+	if top <= 0 {
+		for _, v := range values {
+			top = max(top, v)
+		}
+	}
+	steps := len(theme.Sparks)
+	lines := make([]string, h)
+	for row := range h {
+		var b strings.Builder
+		floor := (h - 1 - row) * steps
+		for _, v := range values {
+			level := 0
+			if top > 0 && v > 0 {
+				level = max(1, int(v/top*float64(h*steps)+0.5))
+			}
+			switch n := level - floor; {
+			case n <= 0:
+				b.WriteByte(' ')
+			default:
+				b.WriteString(theme.Sparks[min(n, steps)-1])
+			}
+		}
+		lines[row] = text.Fit(b.String(), w)
+	}
+	return lines
+}

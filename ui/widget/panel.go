@@ -117,6 +117,17 @@ func Facts(th *theme.Theme, w int, facts []Fact) []string {
 	return lines
 }
 
+// Scrolled cuts h lines out of many and says in the last how many follow.
+func Scrolled(th *theme.Theme, lines []string, offset, h int) []string {
+	seen, more := Window(lines, offset, h)
+	if more == 0 || h < 2 {
+		return seen
+	}
+	seen, more = Window(lines, offset, h-1)
+	note := theme.SignDown + " " + text.Count(more, "more line") + ", pgdn"
+	return append(seen[:len(seen):len(seen)], " "+th.Faint.Render(note))
+}
+
 // Window cuts h lines out of many, beginning at offset, and says how many
 // more there are below by its second result.
 func Window(lines []string, offset, h int) (seen []string, more int) {

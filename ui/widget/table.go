@@ -23,6 +23,8 @@ type Column struct {
 	Right            bool
 	// Rank orders the columns for dropping: the highest goes first, 0 stays.
 	Rank int
+	// Hidden leaves the column out at any width.
+	Hidden bool
 }
 
 // Cell is one field of a row.
@@ -68,8 +70,10 @@ func (t Table) Layout(w int) []int {
 	}
 	used := prefix
 	for i, c := range t.Columns {
-		out[i] = least(c)
-		used += out[i] + gap
+		if !c.Hidden {
+			out[i] = least(c)
+			used += out[i] + gap
+		}
 	}
 	used -= gap
 	for used > w {
@@ -85,11 +89,13 @@ func (t Table) Layout(w int) []int {
 		used -= out[worst] + gap
 		out[worst] = 0
 	}
-	for i, c := range t.Columns { // first what each wants, then what is left
-		if out[i] > 0 && out[i] < c.Width && used < w {
-			more := min(c.Width-out[i], w-used)
-			out[i] += more
-			used += more
+	for _, growing := range []bool{true, false} { // first what each wants, those that grow before others
+		for i, c := range t.Columns {
+			if out[i] > 0 && out[i] < c.Width && used < w && (c.Grow > 1) == growing {
+				more := min(c.Width-out[i], w-used)
+				out[i] += more
+				used += more
+			}
 		}
 	}
 	shares := 0

@@ -52,6 +52,9 @@ func newLabFault(s streams, f *labFlags) *cobra.Command {
 	withTarget("stop", "Freeze it (SIGSTOP)", func(ctx context.Context, n *lab.Node, t lab.Target) error { return n.Freeze(ctx, t) })
 	withTarget("continue", "Let a frozen one go on (SIGCONT)", func(_ context.Context, n *lab.Node, t lab.Target) error { return n.Thaw(t) })
 	withTarget("restart", "Start a service again", func(ctx context.Context, n *lab.Node, t lab.Target) error {
+		if t.Service == "" {
+			return usageError(fmt.Errorf("cannot restart %s: only services; start the VM with virsh", t))
+		}
 		return n.Restart(ctx, t.Service)
 	})
 

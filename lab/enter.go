@@ -36,7 +36,7 @@ var enterOrder = []struct {
 // child of this process as always, so Wait, signals and contexts work on it.
 // The program is looked up in the host's PATH; an empty Env gets a plain one.
 func (n *Node) Start(cmd *exec.Cmd) error {
-	pid := n.initPID()
+	pid := n.PID()
 	if pid == 0 {
 		return n.errOff()
 	}

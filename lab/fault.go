@@ -190,7 +190,7 @@ const fillName = "lab-fill"
 // FillImages takes up the free space of the host's disk for images but for
 // leave bytes.
 func (n *Node) FillImages(leave int64) error {
-	pid := n.initPID()
+	pid := n.PID()
 	if pid == 0 {
 		return n.errOff()
 	}
@@ -226,7 +226,7 @@ func (n *Node) FillImages(leave int64) error {
 
 // UnfillImages gives the space back.
 func (n *Node) UnfillImages() error {
-	pid := n.initPID()
+	pid := n.PID()
 	if pid == 0 {
 		return n.errOff()
 	}

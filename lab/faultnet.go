@@ -86,7 +86,7 @@ func (n *Node) bothEnds(act func(*netlink.Handle, netlink.Link) error) error {
 	if err != nil {
 		return err
 	}
-	pid := n.initPID()
+	pid := n.PID()
 	if pid == 0 {
 		return n.errOff()
 	}

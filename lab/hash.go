@@ -30,7 +30,7 @@ func (l *Lab) Hash(ctx context.Context, node, image string) (string, error) {
 		return "", err
 	}
 	defer done()
-	pid := n.initPID()
+	pid := n.PID()
 	if pid == 0 {
 		return "", n.errOff()
 	}

@@ -174,14 +174,14 @@ func (n *Node) awaitLibvirt(ctx context.Context) error {
 // killHost ends the host at once, as a power failure does: the kernel kills
 // every process of it. The link goes with it.
 func (n *Node) killHost(ctx context.Context) error {
-	pid := n.initPID()
+	pid := n.PID()
 	if pid != 0 {
 		if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("cannot end %s: %w", n.Name, err)
 		}
 	}
 	err := until(ctx, goneDeadline, "the end of "+n.Name, func(context.Context) (bool, error) {
-		return n.initPID() == 0, nil
+		return n.PID() == 0, nil
 	})
 	if err != nil {
 		return err

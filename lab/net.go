@@ -50,9 +50,6 @@ func overlap(a, b *net.IPNet) bool { return a.Contains(b.IP) || b.Contains(a.IP)
 // own address on it is the gateway's.
 func (l *Lab) makeBridge() error {
 	name := bridgeName(l.Prefix)
-	if old, err := netlink.LinkByName(name); err == nil {
-		return fmt.Errorf("cannot make the bridge %s: there is one already (%s); choose another --prefix", name, describeAlias(old))
-	}
 	br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name}}
 	if err := netlink.LinkAdd(br); err != nil {
 		return fmt.Errorf("cannot make the bridge %s: %w", name, err)
@@ -112,8 +109,35 @@ func (n *Node) plug(pid int) error {
 	return netlink.LinkSetUp(link)
 }
 
-// removeLink deletes a link of the machine if it carries the lab's mark. A
-// link that is not there is fine, one of somebody else is left alone.
+// checkLinks refuses a prefix whose links somebody else has. After it, a link
+// of such a name that appears while the lab's state is there is the lab's own.
+func checkLinks(p paths) error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("cannot list the machine's links: %w", err)
+	}
+	for _, l := range links {
+		if ours(p, l) {
+			return fmt.Errorf("cannot make the lab %q: the link %s exists already (%s); choose another --prefix", p.prefix, l.Attrs().Name, describeAlias(l))
+		}
+	}
+	return nil
+}
+
+// ours tells a link that by kind and name could be one of this lab.
+func ours(p paths, l netlink.Link) bool {
+	rest, ok := strings.CutPrefix(l.Attrs().Name, p.prefix+"-")
+	switch l.Type() {
+	case "bridge":
+		return ok && rest == "br"
+	case "veth":
+		return ok && len(rest) > 1 && (rest[0] == 'n' || rest[0] == 'p') && nodeIndex("node"+rest[1:]) > 0
+	}
+	return false
+}
+
+// removeLink deletes a link of the machine if it carries that mark. A link that
+// is not there is fine, one of somebody else is left alone.
 func removeLink(name, alias string) error {
 	link, err := netlink.LinkByName(name)
 	if err != nil {
@@ -126,37 +150,26 @@ func removeLink(name, alias string) error {
 		return nil
 	}
 	if err := netlink.LinkDel(link); err != nil && !errors.As(err, &netlink.LinkNotFoundError{}) {
+		if _, gone := netlink.LinkByName(name); gone != nil {
+			return nil // the other end took it along
+		}
 		return fmt.Errorf("cannot remove the link %s: %w", name, err)
 	}
 	return nil
 }
 
-// unmarked tells a link that an Up made and died before it could mark it.
-func unmarked(p paths, l netlink.Link) bool {
-	a := l.Attrs()
-	if a.Alias != "" {
-		return false
-	}
-	rest, ok := strings.CutPrefix(a.Name, p.prefix+"-")
-	switch l.Type() {
-	case "bridge":
-		return ok && rest == "br"
-	case "veth":
-		return ok && len(rest) > 1 && (rest[0] == 'n' || rest[0] == 'p') && nodeIndex("node"+rest[1:]) > 0
-	}
-	return false
-}
-
-// removeLinks deletes every link of the machine that carries the lab's mark.
+// removeLinks deletes every link of the machine that carries the lab's mark,
+// and those that an Up made and died before it could mark them.
 func removeLinks(p paths) error {
 	links, err := netlink.LinkList()
 	if err != nil {
 		return fmt.Errorf("cannot list the machine's links: %w", err)
 	}
+	started := fileExists(p.state())
 	var errs []error
 	for _, l := range links {
 		a := l.Attrs()
-		if a.Alias == p.alias() || unmarked(p, l) {
+		if a.Alias == p.alias() || started && a.Alias == "" && ours(p, l) {
 			errs = append(errs, removeLink(a.Name, a.Alias))
 		}
 	}

@@ -94,15 +94,11 @@ func hostProcesses(p paths) map[string]int {
 	return out
 }
 
-// initPID is the machine's number of the host's process 1, or 0 if the host is
-// off.
-func (n *Node) initPID() int { return hostProcesses(n.lab.paths)[n.Name] }
-
 // PID is the machine's number of the host's process 1, or 0 if it is off.
-func (n *Node) PID() int { return n.initPID() }
+func (n *Node) PID() int { return hostProcesses(n.lab.paths)[n.Name] }
 
 // Running tells whether the host is on.
-func (n *Node) Running() bool { return n.initPID() != 0 }
+func (n *Node) Running() bool { return n.PID() != 0 }
 
 // errOff is the answer of everything that needs a running host.
 func (n *Node) errOff() error {
@@ -111,7 +107,7 @@ func (n *Node) errOff() error {
 
 // inside lists the host's own processes for which keep is true.
 func (n *Node) inside(keep func(process) bool) ([]process, error) {
-	pid := n.initPID()
+	pid := n.PID()
 	if pid == 0 {
 		return nil, n.errOff()
 	}

@@ -52,7 +52,7 @@ func (l *Lab) Status(ctx context.Context) Status {
 }
 
 func (n *Node) status(ctx context.Context) NodeStatus {
-	st := NodeStatus{Name: n.Name, Address: n.Address, PID: n.initPID(), LinkUp: n.LinkUp(), Services: map[Service]string{}}
+	st := NodeStatus{Name: n.Name, Address: n.Address, PID: n.PID(), LinkUp: n.LinkUp(), Services: map[Service]string{}}
 	if st.PID == 0 {
 		return st
 	}

@@ -39,8 +39,14 @@ func Up(ctx context.Context, o Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := errors.Join(checkSubnet(l.paths, l.plan), checkLinks(l.paths)); err != nil {
+		return nil, err
+	}
 	start := time.Now()
 	if err := l.build(ctx, o); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("cannot finish the lab: interrupted (%w)", context.Cause(ctx))
+		}
 		l.logf("it did not work out: removing what was made")
 		return nil, errors.Join(err, l.remove(context.WithoutCancel(ctx)))
 	}
@@ -99,9 +105,6 @@ func findHealthy(ctx context.Context, o Options) (*Lab, error) {
 
 // build makes everything, in the order in which remove can undo it.
 func (l *Lab) build(ctx context.Context, o Options) error {
-	if err := checkSubnet(l.paths, l.plan); err != nil {
-		return err
-	}
 	if err := l.install(ctx, o.NoInstall); err != nil {
 		return err
 	}

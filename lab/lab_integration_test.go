@@ -14,6 +14,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"horcrux/config"
 )
 
 func TestMain(m *testing.M) {
@@ -103,6 +105,9 @@ func sshStrict(ctx context.Context, t *testing.T, l *Lab) {
 }
 
 func identity(ctx context.Context, t *testing.T, l *Lab) {
+	if _, err := config.Load(l.ConfigPath()); err != nil {
+		t.Errorf("the configuration is refused: %v", err)
+	}
 	for _, argv := range [][]string{{"cat", "/etc/machine-id"}, {"virsh", "capabilities"}, {"hostname"}, {"cat", "/etc/ssh/ssh_host_ed25519_key.pub"}} {
 		a, err1 := l.Nodes[0].Exec(ctx, argv...)
 		b, err2 := l.Nodes[1].Exec(ctx, argv...)

@@ -39,7 +39,10 @@ const (
 	DiskShared DiskDecision = "shared" // both nodes see the same bytes; proved by a mark
 	DiskCopy   DiskDecision = "copy"
 	DiskEmpty  DiskDecision = "empty" // a drive with nothing in it
-	DiskRefuse DiskDecision = "refuse"
+	// DiskPresent is read-only media, which libvirt never copies: the target has
+	// a file of that name, and nobody compared what is in it.
+	DiskPresent DiskDecision = "present"
+	DiskRefuse  DiskDecision = "refuse"
 )
 
 // DiskPlan is the decision for one disk, with its reason.

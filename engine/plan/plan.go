@@ -16,13 +16,90 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"horcrux/engine/model"
 )
 
+// facts is all that a rule may look at.
+type facts struct {
+	r        model.Request
+	vm       VMFacts
+	src, dst HostFacts
+	proofs   SharedProof
+	// disks are the decisions; they are made before the other rules are asked.
+	disks []model.DiskPlan
+}
+
+// rule looks at one thing and says what it saw: nothing if the VM has none of
+// it.
+type rule func(*facts) []model.Finding
+
+// rules in the order of what decides most. A finding that is worse still comes
+// before one that is better.
+var rules = []rule{
+	modeRule, sameHostRule, stateRule, markRule, jobRule, blockJobRule, clashRule, snapshotRule, managedSaveRule,
+	archRule, virtTypeRule, emulatorRule, machineRule, cpuRule, hostDeviceRule, tpmRule, hugepagesRule,
+	diskRule, cacheRule, spaceRule, networkRule, bootFileRule, nvramRule, memoryRule, vcpuRule,
+	featureRule, versionRule, addressRule, transientRule, agentRule, encryptionRule,
+}
+
 // Make plans one move. It always returns a plan; whether it may be carried out
-// is for its Verdict to say.
+// is for its Verdict to say. Findings are ordered from the most to the least
+// decisive.
 func Make(r model.Request, vm VMFacts, src, dst HostFacts, proofs SharedProof, now time.Time) model.Plan {
-	return model.Plan{Request: r}
+	d := vm.Domain
+	p := model.Plan{
+		Request: r, VMName: d.Name, Made: now, Was: vm.Status, Autostart: vm.Autostart,
+		Transient: vm.Status.Live() && !vm.Status.Persistent, Memory: d.Memory,
+		ActiveXML: vm.ActiveXML, InactiveXML: vm.InactiveXML, MigrateHost: dst.MigrateAddr,
+	}
+	f := &facts{r: r, vm: vm, src: src, dst: dst, proofs: proofs}
+	p.Findings = reachableRule(f)
+	if !src.Reachable || !dst.Reachable {
+		// Nothing else is known; guesses would bury the one thing that matters.
+		return p
+	}
+	f.disks = decideDisks(f)
+	p.Disks = f.disks
+	p.ModeReason = modeReason(f)
+	for _, rule := range rules {
+		p.Findings = append(p.Findings, rule(f)...)
+	}
+	slices.SortStableFunc(p.Findings, func(a, b model.Finding) int { return weight(b.Verdict) - weight(a.Verdict) })
+	p.Unsafe = overrule(f.disks)
+	for _, c := range p.Copies() {
+		p.CopyBytes += c.Allocation
+	}
+	p.Forecast = forecast(p, dst.Rate)
+	if p.Verdict() != model.Fail {
+		p.Steps = steps(p)
+	}
+	return p
+}
+
+func weight(v model.Verdict) int {
+	switch v {
+	case model.Fail:
+		return 3
+	case model.Warn:
+		return 2
+	case model.Pass:
+		return 1
+	}
+	return 0
+}
+
+// forecast is how long the data takes at the given limit or the measured rate,
+// whichever is lower; memory that is written meanwhile comes on top of it.
+func forecast(p model.Plan, rate uint64) time.Duration {
+	limit := p.Options.Bandwidth << 20
+	if rate == 0 || limit > 0 && limit < rate {
+		rate = limit
+	}
+	if rate == 0 {
+		return 0
+	}
+	return time.Duration(float64(p.CopyBytes+p.Memory) / float64(rate) * float64(time.Second)).Round(time.Second)
 }

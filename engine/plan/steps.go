@@ -1,0 +1,95 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"horcrux/engine/model"
+)
+
+// steps tells a person what will be done, phase by phase.
+func steps(p model.Plan) []model.PlanStep {
+	var out []model.PlanStep
+	add := func(ph model.PhaseID, format string, args ...any) {
+		out = append(out, model.PlanStep{Phase: ph, Text: fmt.Sprintf(format, args...)})
+	}
+	copies := p.Copies()
+	paused := p.Was.State == model.StatePaused
+
+	add(model.PhasePreflight, "look at both nodes once more, take the eight checks on %s as a baseline", p.From)
+	if p.Autostart {
+		add(model.PhasePreflight, "switch autostart off on %s until the move is over", p.From)
+	}
+	for _, d := range copies {
+		if d.Create {
+			add(model.PhasePrepare, "create %s (%s, %s) in the pool %s of %s", d.Path, d.Format, size(d.Capacity), d.Pool, p.To)
+		}
+	}
+	add(model.PhasePrepare, "have %s wait for the VM%s", p.To, at(p.MigrateHost))
+	for _, d := range copies {
+		add(model.PhaseDisks, "copy %s, %s of %s, while the guest %s", d.Target, size(d.Allocation), size(d.Capacity), doing(paused))
+	}
+	if shared := count(p.Disks, model.DiskShared); shared > 0 {
+		add(model.PhaseDisks, "leave %s where both nodes see it", plural(shared, "disk"))
+	}
+	add(model.PhaseMemory, "send %s of memory%s", size(p.Memory), converging(p.Options))
+	if p.Unsafe {
+		add(model.PhaseMemory, "overrule libvirt's own test for shared storage: every shared disk was proved and is not cached")
+	}
+	add(model.PhaseGate, "with the VM paused on both, check monitor, memory, vCPUs, disks and networks on %s", p.To)
+	if paused {
+		add(model.PhaseSwitch, "hand the VM over to %s, still paused as its user left it", p.To)
+	} else {
+		add(model.PhaseSwitch, "let the VM run on %s; before this all can be undone with no loss", p.To)
+		add(model.PhaseSwitch, "aim at a pause of at most %s", p.Options.MaxDowntime.Round(time.Millisecond))
+	}
+	add(model.PhaseVerify, "make the eight checks on %s and compare them with the baseline", p.To)
+	if p.Options.AutoConfirm {
+		add(model.PhaseConfirm, "if all checks pass, remove what is left on %s%s", p.From, leftovers(copies))
+	} else {
+		add(model.PhaseConfirm, "keep what is left on %s, unable to start, until you confirm%s", p.From, leftovers(copies))
+	}
+	return out
+}
+
+func at(host string) string {
+	if host == "" {
+		return ""
+	}
+	return " at " + host
+}
+
+func doing(paused bool) string {
+	if paused {
+		return "stays paused"
+	}
+	return "runs on"
+}
+
+func converging(o model.Options) string {
+	s := ", no limit on the rate"
+	if o.Bandwidth > 0 {
+		s = fmt.Sprintf(", at most %d MiB/s", o.Bandwidth)
+	}
+	if o.AutoConverge {
+		s += "; slow the guest down if it writes faster than that"
+	}
+	return s
+}
+
+func leftovers(copies []model.DiskPlan) string {
+	if len(copies) == 0 {
+		return ": the definition"
+	}
+	return ": the definition and " + plural(len(copies), "disk")
+}
+
+func count(disks []model.DiskPlan, what model.DiskDecision) int {
+	n := 0
+	for _, d := range disks {
+		if d.Decision == what {
+			n++
+		}
+	}
+	return n
+}

@@ -227,13 +227,35 @@ func (e *End) Rename(ctx context.Context, from, to string) error {
 			return err
 		}
 	}
+	pool := e.poolOf(ctx, from)
 	if err := e.run(ctx, "mv", "-n", "-T", "--", from, to); err != nil {
 		return err
 	}
+	e.refresh(ctx, pool)
 	if left, err := e.VolumeExists(ctx, from); err != nil || left {
 		return errors.Join(err, fmt.Errorf("%s is still there: is there a %s already?", from, to))
 	}
 	return nil
+}
+
+// poolOf is the pool that has a file, empty if none is known to.
+func (e *End) poolOf(ctx context.Context, p string) string {
+	v, err := ask(ctx, e, func(c *virt.Conn) (virt.Volume, error) {
+		v, _, err := c.VolumeByPath(ctx, p)
+		return v, err
+	})
+	if err != nil {
+		return ""
+	}
+	return v.Pool
+}
+
+// refresh makes libvirt's list of a pool true again. It is a courtesy: who
+// depends on the list looks at the files too.
+func (e *End) refresh(ctx context.Context, pool string) {
+	if pool != "" {
+		_ = e.act(ctx, func(c *virt.Conn) error { return c.RefreshPool(ctx, pool) })
+	}
 }
 
 func (e *End) run(ctx context.Context, argv ...string) error {

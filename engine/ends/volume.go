@@ -23,7 +23,18 @@ func (e *End) CreateVolume(ctx context.Context, d model.DiskPlan) error {
 	if err != nil {
 		return err
 	}
-	v, err := ask(ctx, e, func(c *virt.Conn) (virt.Volume, error) { return c.CreateVolume(ctx, d.Pool, xml) })
+	create := func(c *virt.Conn) (virt.Volume, error) { return c.CreateVolume(ctx, d.Pool, xml) }
+	v, err := ask(ctx, e, create)
+	if virt.IsCode(err, virt.CodeStorageVolExists) {
+		// libvirt goes by its own list, which knows nothing of a file that was
+		// moved or removed beside it.
+		if there, lookErr := e.VolumeExists(ctx, d.Path); lookErr == nil && !there {
+			if err := e.act(ctx, func(c *virt.Conn) error { return c.RefreshPool(ctx, d.Pool) }); err != nil {
+				return err
+			}
+			v, err = ask(ctx, e, create)
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -145,7 +145,10 @@ func (j *Job) Run(ctx context.Context) model.Result {
 		{model.PhaseMemory, j.perform},
 		{model.PhaseGate, j.gate},
 	} {
-		j.phase(stage.phase, model.PhaseActive, "")
+		if stage.phase != model.PhaseMemory {
+			// The copy tells for itself which of its two phases it is in.
+			j.phase(stage.phase, model.PhaseActive, "")
+		}
 		err := j.abortAsked()
 		detail := ""
 		if err == nil {

@@ -93,7 +93,6 @@ func (w *watch) begin() {
 		w.job.phase(model.PhaseMemory, model.PhaseActive, "")
 		return
 	}
-	w.job.phase(model.PhaseMemory, model.PhaseWaiting, "")
 	w.job.phase(model.PhaseDisks, model.PhaseActive, "")
 }
 

@@ -81,8 +81,7 @@ func (j *Job) prepare(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("cannot prepare %s: it named no address for the memory", j.plan.To)
 	}
 	j.lastCookie = cookie
-	j.log("info", j.plan.To, "waits for the VM at %s", j.params.MigrateURI)
-	return "the target waits at " + strings.TrimPrefix(j.params.MigrateURI, "tcp:"), nil
+	return "the target waits at " + strings.TrimPrefix(j.params.MigrateURI, "tcp://"), nil
 }
 
 func (j *Job) createVolumes(ctx context.Context) error {

@@ -13,9 +13,34 @@ import (
 // rates smooths what libvirt reports and forecasts from it. It is pure but for
 // what it remembers of earlier readings.
 type rates struct {
-	disk, mem ewma
-	diskSeen  uint64
-	seenAt    time.Time
+	mem  ewma
+	disk []diskSample
+}
+
+// diskSample is how much the mirrors had copied at one time.
+type diskSample struct {
+	at   time.Time
+	done uint64
+}
+
+// diskWindow is the time over which the rate of mirrors is taken: a limited
+// mirror moves in bursts of many MiB with seconds between them.
+const diskWindow = 8 * time.Second
+
+// diskRate is bytes per second over the window, 0 before the second reading.
+func (r *rates) diskRate(now time.Time, done uint64) uint64 {
+	if n := len(r.disk); n > 0 && done < r.disk[n-1].done {
+		r.disk = nil // another mirror began to count
+	}
+	r.disk = append(r.disk, diskSample{now, done})
+	for len(r.disk) > 2 && now.Sub(r.disk[0].at) > diskWindow {
+		r.disk = r.disk[1:]
+	}
+	dt := now.Sub(r.disk[0].at).Seconds()
+	if dt <= 0 {
+		return 0
+	}
+	return uint64(float64(done-r.disk[0].done) / dt)
 }
 
 // ewma is an exponentially weighted mean; weight 0.4 follows a change within
@@ -44,14 +69,10 @@ func (r *rates) progress(st virt.JobStats, now time.Time, limit uint64, disks bo
 	if disks && st.MemTotal == 0 {
 		p.Phase = model.PhaseDisks
 	}
-	// libvirt gives no rate for mirrors: it follows from two readings of theirs.
-	if dt := now.Sub(r.seenAt).Seconds(); p.DiskRate == 0 && !r.seenAt.IsZero() && dt > 0 && st.DiskProcessed >= r.diskSeen {
-		p.DiskRate = uint64(float64(st.DiskProcessed-r.diskSeen) / dt)
-	}
-	r.diskSeen, r.seenAt = st.DiskProcessed, now
 	if p.Phase == model.PhaseDisks {
-		if v := r.disk.add(float64(p.DiskRate)); v > 0 {
-			p.ETA = seconds(float64(p.DiskRemaining) / v)
+		// libvirt gives no rate for mirrors: it follows from its own readings.
+		if p.DiskRate = r.diskRate(now, st.DiskProcessed); p.DiskRate > 0 {
+			p.ETA = seconds(float64(p.DiskRemaining) / float64(p.DiskRate))
 		}
 		return p
 	}

@@ -139,10 +139,10 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 	j.phase(model.PhaseUndo, model.PhaseOK, string(j.plan.From)+" has the VM as before")
 	r := model.Result{
 		Outcome: model.OutcomeUndone, Owner: j.plan.From, Reason: cause.Error(), Duration: j.Now().Sub(j.started),
-		Next: fmt.Sprintf("the VM is on %s as before; mend the cause, then move it again", j.plan.From),
+		Next: "mend the cause, then move it again",
 	}
 	if len(out.Debts) > 0 {
-		r.Next = fmt.Sprintf("the VM is on %s as before; once %s answers again, run: horcrux recover", j.plan.From, j.plan.To)
+		r.Next = fmt.Sprintf("once %s answers again, run: horcrux recover", j.plan.To)
 	}
 	return r
 }

@@ -154,12 +154,15 @@ func (e *simEnd) Mark(_ context.Context, m Mark) error {
 func (e *simEnd) RemoveMark(context.Context) error {
 	return e.s.do(e.h, e.on("unmark"), func() error { e.h.marked = false; return nil })
 }
+
 func (e *simEnd) Announce(context.Context) error {
 	return e.s.do(e.h, e.on("announce"), func() error { return nil })
 }
+
 func (e *simEnd) AbortJob(context.Context) error {
 	return e.s.do(e.h, e.on("abort"), func() error { return nil })
 }
+
 func (e *simEnd) SetMaxSpeed(context.Context, uint64) error {
 	return e.s.do(e.h, e.on("speed"), func() error { return nil })
 }

@@ -18,6 +18,7 @@ func hostFacts(ctx context.Context, n *fleet.Node, vm plan.VMFacts) plan.HostFac
 	h := plan.HostFacts{Name: n.Name(), MigrateAddr: n.MigrateAddress()}
 	c, err := n.Act(ctx)
 	if err == nil {
+		h.Files = files(ctx, n, vm.Domain)
 		err = ask(ctx, c, vm, &h)
 	}
 	if err != nil {
@@ -26,7 +27,6 @@ func hostFacts(ctx context.Context, n *fleet.Node, vm plan.VMFacts) plan.HostFac
 	}
 	h.Reachable = true
 	h.Bridges = bridges(ctx, n)
-	h.Files = files(ctx, n, vm.Domain)
 	return h
 }
 
@@ -187,6 +187,10 @@ func volumes(ctx context.Context, c *virt.Conn, d plan.Domain, h *plan.HostFacts
 		v, found, err := c.VolumeByPath(ctx, disk.Source)
 		if err != nil {
 			return err
+		}
+		// libvirt's list may still have a file that was removed beside it.
+		if there, looked := h.Files[disk.Source]; looked {
+			found = there
 		}
 		h.Volumes[disk.Source] = plan.VolumeFact{Exists: found, Capacity: v.Capacity, Allocation: v.Allocation, Format: v.Format}
 	}

@@ -38,6 +38,7 @@ type Cluster struct {
 	job              model.JobID
 	running          []model.Job
 
+	names   names
 	order   []int // the VMs shown, as indices into env.Cluster.VMs
 	fuzzy   bool
 	sort    string
@@ -107,9 +108,14 @@ func (c *Cluster) setEnv(e *Env) {
 func (c *Cluster) refilter() {
 	vms := c.env.Cluster.VMs
 	f := parseFilter(c.input.Value())
-	c.order, c.fuzzy = f.apply(vms)
+	c.names.refresh(vms)
+	if f.empty() && len(c.order) == len(vms) {
+		c.fuzzy = false // all were shown and all are: the order was good a moment ago
+	} else {
+		c.order, c.fuzzy = f.apply(vms)
+	}
 	if !c.fuzzy {
-		sortVMs(vms, c.order, c.sort, c.reverse)
+		c.names.sort(vms, c.order, c.sort, c.reverse)
 	}
 	exact, any := -1, -1
 	for row, i := range c.order {

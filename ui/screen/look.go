@@ -82,7 +82,7 @@ func vmLook(e *Env, v model.VM) look {
 	}
 	switch e.Fresh(v.Seen) {
 	case Stale:
-		l.word += ", " + text.Ago(v.Seen, e.Now)
+		l.word += " " + text.Clock(e.Now.Sub(v.Seen)) + " ago"
 		l.style = th.Stale
 	case Lost:
 		l = look{theme.SignUnknown, "was " + l.word, th.Stale}
@@ -166,7 +166,10 @@ func loadCell(e *Env, fresh Freshness, fraction float64, note string) widget.Cel
 func gaugeCell(e *Env, fresh Freshness, fraction float64, look theme.Style, note string) widget.Cell {
 	th := e.Theme
 	return widget.Cell{Draw: func(w int, bg theme.Style) string {
-		noteW := min(len(note), max(0, w-14))
+		noteW := len(note)
+		if w-6-noteW < 6 { // a bar of less says nothing
+			noteW = 0
+		}
 		bar := max(0, w-6-noteW)
 		if fresh == Lost {
 			return widget.NoGauge(th, bar, bg) + th.Stale.On(bg).Render(text.Fit(text.FitRight(text.Unknown, 6), w-bar))

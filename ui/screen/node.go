@@ -13,11 +13,12 @@ import (
 
 // Node is the page of one node: its facts, its pools, its VMs.
 type Node struct {
-	env  *Env
-	node model.Node
-	vms  []model.VM
-	list widget.List
-	on   model.UUID
+	env   *Env
+	node  model.Node
+	vms   []model.VM
+	list  widget.List
+	on    model.UUID
+	names names
 	// pools shows the storage in the place of the VMs where there is no room
 	// for both.
 	pools bool
@@ -41,13 +42,9 @@ func (s *Node) setEnv(e *Env) {
 			s.vms = append(s.vms, e.Cluster.VMs[i])
 		}
 	}
-	order := make([]int, len(s.vms))
-	for i := range order {
-		order[i] = i
-	}
-	sortVMs(s.vms, order, "name", false)
-	sorted := make([]model.VM, len(order))
-	for i, j := range order {
+	s.names.refresh(s.vms)
+	sorted := make([]model.VM, len(s.vms))
+	for i, j := range s.names.order {
 		sorted[i] = s.vms[j]
 		if sorted[i].UUID == s.on {
 			s.list.Cursor = i

@@ -10,7 +10,7 @@ import (
 )
 
 // sortKey is one way to order VMs; big ones first where that is what is looked
-// for. Equal ones are ordered by name, then UUID, then node, so no row jumps.
+// for. Equal ones are ordered by name, UUID and node, so no row jumps.
 type sortKey struct {
 	id, key, title string
 	compare        func(a, b *model.VM) int
@@ -67,26 +67,66 @@ func sortMenu(current string) widget.Menu {
 	return m
 }
 
-// sortVMs orders indices into vms.
-func sortVMs(vms []model.VM, order []int, id string, reverse bool) {
-	k := findSort(id)
-	slices.SortFunc(order, func(i, j int) int {
+// names keeps VMs in the order of their names from one update to the next.
+// Names hardly ever change, so most updates only find that all is in order;
+// every other order then breaks its ties by comparing two numbers.
+type names struct {
+	of    []model.VM // the VMs the order was made for
+	order []int      // indices of VMs, by name
+	rank  []int      // the place of each VM in order
+}
+
+// refresh makes the order fit new VMs.
+func (n *names) refresh(vms []model.VM) {
+	same := len(n.of) == len(vms)
+	for i := 0; same && i < len(vms); i++ {
+		a, b := &n.of[i], &vms[i]
+		same = a.Name == b.Name && a.UUID == b.UUID && a.Node == b.Node
+	}
+	n.of = vms
+	if same {
+		return
+	}
+	if len(n.order) != len(vms) {
+		n.order = make([]int, len(vms))
+		for i := range n.order {
+			n.order[i] = i
+		}
+		n.rank = make([]int, len(vms))
+	}
+	byName := func(i, j int) int {
 		a, b := &vms[i], &vms[j]
-		c := k.compare(a, b)
+		c := natural(a.Name, b.Name)
 		if c == 0 {
-			c = natural(a.Name, b.Name)
-		}
-		if reverse {
-			c = -c
-		}
-		if c == 0 {
-			c = strings.Compare(string(a.UUID), string(b.UUID))
-		}
-		if c == 0 {
-			c = strings.Compare(string(a.Node), string(b.Node))
+			c = cmp.Or(strings.Compare(string(a.UUID), string(b.UUID)), strings.Compare(string(a.Node), string(b.Node)))
 		}
 		return c
-	})
+	}
+	if !slices.IsSortedFunc(n.order, byName) {
+		slices.SortFunc(n.order, byName)
+	}
+	for place, i := range n.order {
+		n.rank[i] = place
+	}
+}
+
+// sort orders indices into vms. An order that was made before and still holds
+// costs one look at each.
+func (n *names) sort(vms []model.VM, order []int, id string, reverse bool) {
+	k := findSort(id)
+	byKey := func(i, j int) int {
+		c := k.compare(&vms[i], &vms[j])
+		if c == 0 {
+			c = n.rank[i] - n.rank[j]
+		}
+		if reverse {
+			return -c
+		}
+		return c
+	}
+	if !slices.IsSortedFunc(order, byKey) {
+		slices.SortFunc(order, byKey)
+	}
 }
 
 // natural compares names so that web2 comes before web10.

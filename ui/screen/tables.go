@@ -18,7 +18,7 @@ func nodeTable() widget.Table {
 			{Title: "NODES", Width: 12, Min: 8, Grow: 1},
 			{Title: "state", Width: 13},
 			{Title: "CPU", Width: 18, Min: 12, Grow: 1},
-			{Title: "memory", Width: 34, Min: 14, Grow: 1},
+			{Title: "memory", Width: 34, Min: 14, Grow: 2},
 			{Title: "VMs", Width: 9, Min: 5, Right: true},
 			{Title: "libvirt", Width: 8, Rank: 2},
 			{Title: "QEMU", Width: 8, Rank: 3},
@@ -50,7 +50,7 @@ func nodeRow(e *Env, n model.Node, w int) widget.Row {
 	}
 	note := ""
 	if w >= 110 {
-		note = fmt.Sprintf("%10s of %s", text.Bytes(used), text.Bytes(n.MemTotal))
+		note = text.FitRight(text.Bytes(used)+" of "+text.Bytes(n.MemTotal), 18)
 	}
 	row := widget.Row{Cells: []widget.Cell{
 		first, state,

@@ -2,6 +2,7 @@ package text
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
@@ -9,12 +10,47 @@ import (
 // Ellipsis stands for what did not fit.
 const Ellipsis = "…"
 
-// Width is the number of cells that s takes; escape sequences take none.
+// Width is the number of cells that s takes; escape sequences take none. What
+// the console draws itself is counted here, at a tenth of the cost; anything
+// else is left to the library.
 func Width(s string) int {
-	if isPlain(s) {
-		return len(s)
+	n := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c >= ' ' && c <= '~':
+			n++
+			i++
+		case c == 0x1b && i+1 < len(s) && s[i+1] == '[':
+			i += 2
+			for i < len(s) && (s[i] < '@' || s[i] > '~') {
+				i++
+			}
+			i++
+		default:
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if !narrow(r) {
+				return ansi.StringWidth(s)
+			}
+			n++
+			i += size
+		}
 	}
-	return ansi.StringWidth(s)
+	return n
+}
+
+// narrow tells of some runes that they take one cell whatever is next to them,
+// unless what is next is not narrow itself.
+func narrow(r rune) bool {
+	switch {
+	case r >= 0xa1 && r < 0x250:
+		return r != 0xad && r != 0xa9 && r != 0xae
+	case r >= 0x2010 && r <= 0x2027, r >= 0x2500 && r <= 0x25a9, r == 0x2713, r == 0x2717:
+		return true
+	case r == '→' || r == '←' || r == '●' || r == '○' || r == '◐' || r == '◉' || r == '◆' || r == '▲' || r == '▼' || r == '›':
+		return true
+	}
+	return false
 }
 
 // Cut returns s in at most w cells, its end replaced by an ellipsis if it was
@@ -28,7 +64,7 @@ func Cut(s string, w int) string {
 			return s
 		}
 		return s[:w-1] + Ellipsis
-	case ansi.StringWidth(s) <= w:
+	case Width(s) <= w:
 		return s
 	}
 	return ansi.Truncate(s, w, Ellipsis)

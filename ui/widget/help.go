@@ -115,7 +115,7 @@ func (m Help) line(th *theme.Theme, a bind.Action, w, keys int, cursor bool) str
 	}
 	key, word := th.Accent, th.Text
 	if a.Disabled != "" {
-		key, word, help = th.Faint, th.Faint, help+": not now, "+a.Disabled
+		key, word, help = th.Faint, th.Faint, a.Title+": not now, "+a.Disabled
 	}
 	return th.Accent.On(bg).Render(sign) + key.On(bg).Render(text.Fit(a.Label(), keys)) + bg.Render("  ") +
 		word.On(bg).Render(text.Fit(help, max(0, w-keys-3)))

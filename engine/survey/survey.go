@@ -97,7 +97,7 @@ func withLocal(p model.Plan, l Local) model.Plan {
 	if l.Store == nil {
 		return p
 	}
-	f := model.Finding{ID: "other-jobs", Title: "other moves", Verdict: model.Pass, Detail: "no other move has hold of this VM"}
+	f := model.Finding{ID: "other-jobs", Title: "jobs of this console", Verdict: model.Pass, Detail: "none has hold of this VM"}
 	ids, err := l.Store.IDs()
 	if err != nil {
 		f.Verdict, f.Detail, f.Remedy = model.Fail, err.Error(), "make the state folder readable"

@@ -64,7 +64,10 @@ func domain(d virt.Domain) plan.Domain {
 	for _, x := range d.Disks {
 		disk := plan.Disk{Disk: x.Disk, Pool: x.Pool, StartupPolicy: x.StartupPolicy, Transient: x.Transient, Encrypted: x.Encrypted, Mirror: x.Mirror}
 		for _, b := range x.Chain {
-			disk.Chain = append(disk.Chain, b.Path)
+			// libvirt ends each chain with an empty layer.
+			if b.Path != "" {
+				disk.Chain = append(disk.Chain, b.Path)
+			}
 		}
 		out.Disks = append(out.Disks, disk)
 	}

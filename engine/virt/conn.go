@@ -152,6 +152,10 @@ func call[T any](ctx context.Context, c *Conn, doing string, limit time.Duration
 // send is call without its place in the queue; the heartbeat uses it.
 func send[T any](ctx context.Context, c *Conn, doing string, request func(*libvirt.Libvirt) (T, error), release func()) (T, error) {
 	var zero T
+	if err := c.Err(); err != nil {
+		release()
+		return zero, &Error{Doing: doing, Host: c.name, Class: ErrLost, Err: err}
+	}
 	if err := ctx.Err(); err != nil {
 		release()
 		return zero, &Error{Doing: doing, Host: c.name, Class: ErrTimeout, Err: err}

@@ -79,7 +79,9 @@ func readDisk(x *libvirtxml.DomainDisk) DiskXML {
 	}
 	for b := x.BackingStore; b != nil && b.Source != nil; b = b.BackingStore {
 		f := BackingFile{}
-		f.Type, f.Path = sourceOf(b.Source)
+		if f.Type, f.Path = sourceOf(b.Source); f.Path == "" {
+			break // the mark that nothing lies under it
+		}
 		if b.Format != nil {
 			f.Format = Clean(b.Format.Type)
 		}

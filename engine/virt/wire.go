@@ -16,6 +16,7 @@ const (
 	maxPacket = 32 << 20 // the server's own limit
 
 	programRemote    = 0x20008086
+	programQEMU      = 0x20008087
 	programKeepalive = 0x6b656570
 	keepalivePing    = 1
 	keepalivePong    = 2
@@ -100,6 +101,10 @@ func (w *wire) pump() {
 		}
 		if !w.wanted(p) {
 			continue
+		}
+		if !fitsReply(p) {
+			w.fail(fmt.Errorf("not libvirt's protocol: the reply to call %d", word(p, 3)))
+			return
 		}
 		select {
 		case w.packets <- p:

@@ -43,10 +43,15 @@ func TestFraming(t *testing.T) {
 		"too short": {0, 0, 0, 27},
 		"zero":      {0, 0, 0, 0},
 		"too long":  {0x7f, 0xff, 0xff, 0xff},
+		"unknown":   packet(programRemote, 9999, typeReply, 1, 0, nil),
+		"bad reply": packet(programRemote, 14, typeReply, 1, 0, []byte{0xff, 0xff, 0xff, 0xff}),
 		"cut":       packet(programRemote, 1, typeReply, 1, 0, []byte("1234"))[:30],
 	} {
 		here, there := net.Pipe()
 		w := newWire(here, nil)
+		w.mu.Lock()
+		w.waiting[1] = struct{}{}
+		w.mu.Unlock()
 		go func() {
 			there.Write(in)
 			there.Close()
@@ -67,11 +72,11 @@ func TestOnlyAnswersPass(t *testing.T) {
 	here, there := net.Pipe()
 	var events int
 	w := newWire(here, func(proc uint32, _ []byte) { events++ })
-	reply := packet(programRemote, 9, typeReply, 5, 0, []byte("good"))
+	reply := packet(programRemote, 60, typeReply, 5, 0, []byte("good"))
 	go func() {
 		readPacket(there)
 		for _, p := range [][]byte{
-			packet(programRemote, 9, typeReply, 4, 0, nil), // not asked
+			packet(programRemote, 60, typeReply, 4, 0, []byte("good")), // not asked
 			packet(programRemote, 318, typeMessage, 0, 0, nil),
 			packet(programRemote, 209, 3, 5, 2, []byte("data")),
 			packet(programKeepalive, keepalivePong, typeMessage, 0, 0, nil),
@@ -82,7 +87,7 @@ func TestOnlyAnswersPass(t *testing.T) {
 		}
 		there.Close()
 	}()
-	if _, err := w.Write(packet(programRemote, 9, typeCall, 5, 0, nil)); err != nil {
+	if _, err := w.Write(packet(programRemote, 60, typeCall, 5, 0, nil)); err != nil {
 		t.Fatal(err)
 	}
 	got, _ := io.ReadAll(w)
@@ -138,7 +143,10 @@ func FuzzWire(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		here, there := net.Pipe()
 		w := newWire(here, newListeners().deliver)
+		w.mu.Lock()
 		w.waiting[1] = struct{}{}
+		w.mu.Unlock()
+		close(w.opened)
 		go io.Copy(io.Discard, there)
 		go func() {
 			there.Write(in)

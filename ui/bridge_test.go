@@ -169,9 +169,18 @@ func BenchmarkUpdateView10000(b *testing.B) {
 				d.press("s", "c")
 			}
 			jobs := []model.Job{}
+			var later []model.Cluster // every VM has another load each time
+			for i := range 8 {
+				next := c
+				next.VMs = append([]model.VM(nil), c.VMs...)
+				for k := range next.VMs {
+					next.VMs[k].CPUPercent += float64((k*17 + i*29) % 5)
+				}
+				later = append(later, next)
+			}
 			b.ResetTimer()
 			for i := range b.N {
-				next := c
+				next := later[i%len(later)]
 				next.At = next.At.Add(time.Duration(i))
 				d.app.Update(updateMsg{engine.Update{Cluster: &next, Jobs: jobs}})
 				_ = d.app.View()

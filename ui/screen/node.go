@@ -191,7 +191,8 @@ func (s *Node) poolLines(w int) []string {
 		}
 		return widget.Row{Cells: []widget.Cell{
 			{Text: name(p.Name), Style: th.Strong},
-			{Text: name(p.Type), Style: th.Muted}, use, free,
+			{Text: name(p.Type), Style: th.Muted},
+			use, free,
 			{Text: fmt.Sprint(name(p.Path)), Style: th.Muted},
 		}}
 	}), "\n")

@@ -57,7 +57,9 @@ func nodeRow(e *Env, n model.Node, w int) widget.Row {
 		loadCell(e, fresh, n.CPUPercent/100, ""),
 		loadCell(e, fresh, share, note),
 		numberCell(e, fresh, fmt.Sprintf("%d/%d", n.Running, n.Defined)),
-		{Text: name(n.Libvirt), Style: th.Muted}, {Text: name(n.QEMU), Style: th.Muted}, seen,
+		{Text: name(n.Libvirt), Style: th.Muted},
+		{Text: name(n.QEMU), Style: th.Muted},
+		seen,
 	}}
 	if n.Reason != "" && n.State != model.NodeUp {
 		row.Cells[2] = widget.Cell{Text: name(n.Reason), Style: th.Muted, Rest: true}

@@ -29,7 +29,7 @@ func Clean(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
 	marks := maxMarks // none before the first letter
-	for _, r := range ansi.Strip(s) {
+	for _, r := range ansi.Strip(strings.ToValidUTF8(s, "?")) {
 		r, keep := cleanRune(r)
 		if !keep {
 			continue

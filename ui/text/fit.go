@@ -80,7 +80,11 @@ func CutLeft(s string, w int) string {
 	if n <= w {
 		return s
 	}
-	return ansi.TruncateLeft(s, n-w+1, Ellipsis)
+	out := ansi.TruncateLeft(s, n-w+1, Ellipsis)
+	if Width(out) > w { // a rune of two cells stood across the cut
+		out = ansi.TruncateLeft(s, n-w+2, Ellipsis)
+	}
+	return out
 }
 
 // Fit returns s in exactly w cells, cut or padded on the right.

@@ -67,7 +67,7 @@ func (n *Node) LimitRate(bytesPerSecond uint64) error {
 // UnlimitRate takes the limit away.
 func (n *Node) UnlimitRate() error {
 	return n.bothEnds(func(h *netlink.Handle, link netlink.Link) error {
-		qdiscs, err := h.QdiscList(link)
+		qdiscs, err := whole(func() ([]netlink.Qdisc, error) { return h.QdiscList(link) })
 		if err != nil {
 			return err
 		}

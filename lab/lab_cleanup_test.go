@@ -18,7 +18,7 @@ func nothingLeft(t *testing.T, l *Lab) {
 	if len(hostProcesses(l.paths)) > 0 || len(l.QEMUs()) > 0 {
 		t.Error("processes are left")
 	}
-	links, err := netlink.LinkList()
+	links, err := whole(netlink.LinkList)
 	must(t, err)
 	for _, link := range links {
 		if strings.HasPrefix(link.Attrs().Name, l.Prefix+"-") {
@@ -45,6 +45,7 @@ func nothingLeft(t *testing.T, l *Lab) {
 // TestInterrupted ends an Up at several moments and expects nothing left.
 func TestInterrupted(t *testing.T) {
 	o := Options{Prefix: "hli", Subnet: "10.78.8.0/24", VMs: MinimalVMs()}
+	must(t, Down(context.Background(), o))
 	for _, after := range []time.Duration{50, 150, 300, 500, 900, 2000} {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), after*time.Millisecond)
@@ -53,6 +54,7 @@ func TestInterrupted(t *testing.T) {
 		if late := time.Since(start) - after*time.Millisecond; late > 5*time.Second {
 			t.Errorf("ended after %s, it returned %s later", after*time.Millisecond, late)
 		}
+		t.Logf("after %s: %v", after*time.Millisecond, err)
 		if err == nil {
 			must(t, l.Down(context.Background()))
 		}

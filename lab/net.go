@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -13,9 +14,21 @@ import (
 // belong to somebody else.
 func (p paths) alias() string { return labLinkAlias + p.state() }
 
+// whole repeats a listing until nothing has changed while the kernel wrote it.
+// Another lab that starts or ends changes links many times.
+func whole[T any](list func() ([]T, error)) ([]T, error) {
+	for range 50 {
+		if out, err := list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return out, err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return list()
+}
+
 // checkSubnet refuses a subnet of which this machine already knows a part.
 func checkSubnet(p paths, plan addressPlan) error {
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := whole(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return fmt.Errorf("cannot list the machine's routes: %w", err)
 	}
@@ -112,7 +125,7 @@ func (n *Node) plug(pid int) error {
 // checkLinks refuses a prefix whose links somebody else has. After it, a link
 // of such a name that appears while the lab's state is there is the lab's own.
 func checkLinks(p paths) error {
-	links, err := netlink.LinkList()
+	links, err := whole(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("cannot list the machine's links: %w", err)
 	}
@@ -161,7 +174,7 @@ func removeLink(name, alias string) error {
 // removeLinks deletes every link of the machine that carries the lab's mark,
 // and those that an Up made and died before it could mark them.
 func removeLinks(p paths) error {
-	links, err := netlink.LinkList()
+	links, err := whole(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("cannot list the machine's links: %w", err)
 	}

@@ -47,8 +47,11 @@ func decide(f *facts, d Disk) (model.DiskPlan, string) {
 	if proof.Proved {
 		return decideShared(f, d, p, proof)
 	}
-	if d.ReadOnly || d.Device == "cdrom" || d.Device == "floppy" {
+	if d.ReadOnly || d.Device == "cdrom" {
 		return decideMedia(f, d, p)
+	}
+	if d.Device == "floppy" {
+		return refuse(p, "a floppy that can be written to is neither shared nor copied")
 	}
 	if why := uncopyable(d, p); why != "" {
 		return refuse(p, "%s", why)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"al.essio.dev/pkg/shellescape"
 	"github.com/dustin/go-humanize"
 
 	"horcrux/engine/model"
@@ -23,6 +24,16 @@ func warn(id, title, detail, remedy string) model.Finding {
 
 func fail(id, title, detail, remedy string) model.Finding {
 	return model.Finding{ID: id, Title: title, Verdict: model.Fail, Detail: detail, Remedy: remedy}
+}
+
+// command is one for a shell, with the names of hosts, VMs and files quoted:
+// people paste what a remedy says.
+func command(format string, words ...string) string {
+	quoted := make([]any, len(words))
+	for i, w := range words {
+		quoted[i] = shellescape.Quote(w)
+	}
+	return fmt.Sprintf(format, quoted...)
 }
 
 // size is for people; a number of bytes that matters exactly is written out.

@@ -50,11 +50,20 @@ func emulatorRule(f *facts) []model.Finding {
 		return nil
 	case f.dst.Emulators == nil:
 		return one(warn(id, title, fmt.Sprintf("whether %s has %s is not known", f.dst.Name, want), "horcrux doctor"))
-	case !slices.Contains(f.dst.Emulators, want):
-		return one(fail(id, title, fmt.Sprintf("the VM runs on %s, and %s has %s", want, f.dst.Name, orNone(f.dst.Emulators)),
-			fmt.Sprintf("make a link of that name on %s, or name another emulator in the VM's definition and restart it", f.dst.Name)))
+	case slices.Contains(f.dst.Emulators, want):
+		return one(pass(id, title, "%s", want))
+	case f.dst.Files[want]:
+		return one(warn(id, title, fmt.Sprintf("%s has %s, and libvirt does not list it among its emulators", f.dst.Name, want), "make sure that it is the same QEMU on both"))
+	case !slices.Contains(f.src.Emulators, want) && !known(f.dst.Files, want):
+		return one(warn(id, title, fmt.Sprintf("the VM runs on %s, which is not libvirt's choice on either node; whether %s has it is not known", want, f.dst.Name), "see there"))
 	}
-	return one(pass(id, title, "%s", want))
+	return one(fail(id, title, fmt.Sprintf("the VM runs on %s, and %s has %s", want, f.dst.Name, orNone(f.dst.Emulators)),
+		fmt.Sprintf("make a link of that name on %s, or name another emulator in the VM's definition and restart it", f.dst.Name)))
+}
+
+func known(files map[string]bool, path string) bool {
+	_, ok := files[path]
+	return ok
 }
 
 func machineRule(f *facts) []model.Finding {

@@ -28,9 +28,9 @@ func nicFinding(f *facts, n model.NIC, id, title string) model.Finding {
 		case f.dst.Networks == nil:
 			return warn(id, title, fmt.Sprintf("the networks of %s are not known", on), "horcrux doctor")
 		case !there:
-			return fail(id, title, fmt.Sprintf("%s has no network %s", on, n.Source), fmt.Sprintf("define it there: virsh net-dumpxml %s on %s, virsh net-define on %s", n.Source, f.src.Name, on))
+			return fail(id, title, fmt.Sprintf("%s has no network %s", on, n.Source), fmt.Sprintf("%s on %s, and virsh net-define on %s", command("virsh net-dumpxml %s", n.Source), f.src.Name, on))
 		case !active:
-			return fail(id, title, fmt.Sprintf("the network %s of %s is not active", n.Source, on), fmt.Sprintf("on %s: virsh net-start %s", on, n.Source))
+			return fail(id, title, fmt.Sprintf("the network %s of %s is not active", n.Source, on), fmt.Sprintf("on %s: ", on)+command("virsh net-start %s", n.Source))
 		}
 		return pass(id, title, "%s has the network %s", on, n.Source)
 	case "bridge":

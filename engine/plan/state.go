@@ -84,7 +84,7 @@ func jobRule(f *facts) []model.Finding {
 	const id, title = "libvirt-job", "libvirt's jobs"
 	if f.vm.Status.JobActive {
 		return one(fail(id, title, fmt.Sprintf("libvirt on %s is at work on the VM: another migration, a save, a dump or a backup", f.src.Name),
-			fmt.Sprintf("wait for it, or stop it on %s: virsh domjobabort %s", f.src.Name, f.vm.Domain.Name)))
+			fmt.Sprintf("wait for it, or stop it on %s: ", f.src.Name)+command("virsh domjobabort %s", f.vm.Domain.Name)))
 	}
 	return one(pass(id, title, "none"))
 }
@@ -99,7 +99,7 @@ func blockJobRule(f *facts) []model.Finding {
 	}
 	if len(busy) > 0 {
 		return one(fail(id, title, fmt.Sprintf("a block job is at work on %s", list(busy)),
-			fmt.Sprintf("wait for it, or stop it: virsh blockjob %s %s --abort", f.vm.Domain.Name, busy[0])))
+			"wait for it, or stop it: "+command("virsh blockjob %s %s --abort", f.vm.Domain.Name, busy[0])))
 	}
 	return one(pass(id, title, "none"))
 }
@@ -136,7 +136,7 @@ func snapshotRule(f *facts) []model.Finding {
 	n, name := f.vm.Snapshots, f.vm.Domain.Name
 	if n > 0 {
 		return one(fail(id, title, fmt.Sprintf("the VM has %s, and libvirt moves none that has", plural(n, "snapshot")),
-			fmt.Sprintf("list them with `virsh snapshot-list %s`, and delete them with `virsh snapshot-delete %s NAME`", name, name)))
+			command("list them with `virsh snapshot-list %s`, and delete them with `virsh snapshot-delete %s NAME`", name, name)))
 	}
 	return one(pass(id, title, "none"))
 }
@@ -146,7 +146,7 @@ func managedSaveRule(f *facts) []model.Finding {
 		return nil
 	}
 	return one(warn("managed-save", "saved state", fmt.Sprintf("a saved state of the VM lies on %s and stays there; starting it later would lose all since then", f.src.Name),
-		"remove it with `virsh managedsave-remove "+f.vm.Domain.Name+"`"))
+		command("remove it with `virsh managedsave-remove %s`", f.vm.Domain.Name)))
 }
 
 func transientRule(f *facts) []model.Finding {

@@ -39,8 +39,8 @@ func diskRemedy(f *facts, d Disk) string {
 		return "the mode offline will move it"
 	case d.Type != "file" && d.Type != "block" && d.Type != "volume", !path.IsAbs(d.Source):
 		return "put the disk on a file or a block device"
-	case drive && !there:
-		return fmt.Sprintf("eject it: virsh change-media %s %s --eject --live --config; or copy the file to %s", f.vm.Domain.Name, d.Target, f.dst.Name)
+	case drive && (!there || !d.ReadOnly):
+		return "eject it: " + command("virsh change-media %s %s --eject --live --config", f.vm.Domain.Name, d.Target) + fmt.Sprintf("; or copy the file to %s", f.dst.Name)
 	case d.ReadOnly:
 		return fmt.Sprintf("copy the file to %s", f.dst.Name)
 	case d.Type == "block":
@@ -51,13 +51,13 @@ func diskRemedy(f *facts, d Disk) string {
 		return fmt.Sprintf("if %s is shared storage, see that both nodes mount it there; if not, move the file on %s away", dir, f.dst.Name)
 	}
 	if pool, ok := poolFor(f.dst.Pools, dir, d.Pool); ok && !pool.Active {
-		return fmt.Sprintf("on %s: virsh pool-start %s", f.dst.Name, pool.Name)
+		return fmt.Sprintf("on %s: ", f.dst.Name) + command("virsh pool-start %s", pool.Name)
 	}
 	name := d.Pool
 	if name == "" {
 		name = path.Base(dir)
 	}
-	return fmt.Sprintf("on %s: virsh pool-define-as %s dir --target %s && virsh pool-build %s && virsh pool-start %s", f.dst.Name, name, dir, name, name)
+	return fmt.Sprintf("on %s: ", f.dst.Name) + command("virsh pool-define-as %s dir --target %s && virsh pool-build %s && virsh pool-start %s", name, dir, name, name)
 }
 
 func formatOf(d Disk) string {
@@ -92,15 +92,16 @@ func overrule(disks []model.DiskPlan) bool {
 	return needed
 }
 
-// libvirtKnows are file systems that libvirt takes for shared, by the names
-// that stat(1) and mount(8) have for them.
-var libvirtKnows = map[string]bool{
-	"nfs": true, "nfs4": true, "gfs2": true, "gfs/gfs2": true, "ocfs2": true, "afs": true, "smb": true, "smb2": true,
-	"cifs": true, "ceph": true, "gpfs": true,
+// localFS are file systems that libvirt takes for one host's own, by the names
+// that stat(1) has for them. Of the others it knows some as shared (nfs, ceph,
+// gfs2 …) and finds out others in ways that cannot be repeated here.
+var localFS = map[string]bool{
+	"ext2/ext3": true, "ext4": true, "xfs": true, "btrfs": true, "zfs": true, "f2fs": true, "bcachefs": true,
+	"reiserfs": true, "jfs": true, "tmpfs": true, "overlayfs": true,
 }
 
 // cacheRule: a shared disk that a host caches is left to libvirt's own test,
-// which takes it only on file systems that it knows.
+// which takes it only on file systems that it knows as shared.
 func cacheRule(f *facts) []model.Finding {
 	var out []model.Finding
 	for _, p := range f.disks {
@@ -115,14 +116,11 @@ func cacheRule(f *facts) []model.Finding {
 		remedy := fmt.Sprintf("set cache='none' for %s in the VM's definition and restart the VM", p.Target)
 		fs := f.proofs[p.Target].FS
 		detail := fmt.Sprintf("the disk is shared and its cache mode is %s, so libvirt's own test of the storage cannot be overruled", mode)
-		switch {
-		case fs == "":
-			out = append(out, warn(id, title, detail+"; libvirt may refuse the move before it begins", remedy))
-		case libvirtKnows[fs]:
-			out = append(out, warn(id, title, detail+"; libvirt knows "+fs+" as shared and decides", remedy))
-		default:
-			out = append(out, fail(id, title, detail+"; libvirt does not know "+fs+" as shared and would refuse the move", remedy))
+		if localFS[fs] {
+			out = append(out, fail(id, title, detail+"; libvirt does not take "+fs+" for shared and would refuse the move", remedy))
+			continue
 		}
+		out = append(out, warn(id, title, detail+"; libvirt may refuse the move before it begins", remedy))
 	}
 	return out
 }

@@ -150,13 +150,13 @@ func TestLabFrozenDaemon(t *testing.T) {
 	if err := l.Node("node2").Freeze(t.Context(), lab.Of(lab.Libvirtd)); err != nil {
 		t.Fatal(err)
 	}
-	defer l.Node("node2").Thaw(context.Background(), lab.Of(lab.Libvirtd))
+	defer l.Node("node2").Thaw(lab.Of(lab.Libvirtd))
 	waitState(t, n2, model.NodeBusy, 10*time.Second)
 	waitState(t, n2, model.NodeDaemonDown, 15*time.Second)
 	if r, err := n2.Exec(t.Context(), []string{"hostname"}, nil); err != nil || strings.TrimSpace(string(r.Stdout)) != "node2" {
 		t.Errorf("SSH does not work while libvirt is frozen: %v %q", err, r.Stdout)
 	}
-	if err := l.Node("node2").Thaw(t.Context(), lab.Of(lab.Libvirtd)); err != nil {
+	if err := l.Node("node2").Thaw(lab.Of(lab.Libvirtd)); err != nil {
 		t.Fatal(err)
 	}
 	waitState(t, n2, model.NodeUp, 20*time.Second)

@@ -19,26 +19,33 @@ const (
 	hostAge  = 10 * time.Minute
 	showFor  = 250 * time.Millisecond // how long new facts wait for company
 	hintEach = time.Second            // looks for old facts
-	startGap = 3 * time.Second        // between questions for start times
-	hostWait = 3 * time.Second        // how long the first picture waits for what the host is
+	// wantedGap is between questions for all domains of a node, because of new ones.
+	wantedGap = 3 * time.Second
+	hostWait  = 3 * time.Second // how long the first picture waits for what the host is
 )
 
 // facts reads what rarely changes: when a hint says so, and when it is old.
 func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
-	var startedAt time.Time
+	select {
+	case <-w.listedOnce:
+	case <-ctx.Done():
+		return
+	}
+	var setsAt, storageAt, startsAt time.Time
 	began := time.Now()
 	for {
 		w.readXMLs(ctx, conn)
-		if w.due(&w.slowSeen, slowAge) {
+		if due(&setsAt, w.wants(func(v *vm) bool { return v.setsAt.IsZero() })) {
 			w.readSets(ctx, conn)
+		}
+		if due(&storageAt, false) {
 			w.readStorage(ctx, conn)
 		}
-		if age := time.Since(startedAt); age > slowAge || (age > startGap && w.startWanted()) {
-			startedAt = time.Now()
+		if due(&startsAt, w.wants(func(v *vm) bool { return v.active() && v.started.IsZero() })) {
 			w.readStarts(ctx)
 		}
 		w.inv.touched()
-		if !w.unlisted() && (w.hostKnown() || time.Since(began) > hostWait) {
+		if !w.unread() && (w.hostKnown() || time.Since(began) > hostWait) {
 			w.settled()
 		}
 		if !pause(ctx, hintEach, w.look) || !pause(ctx, soonest, nil) {
@@ -47,24 +54,33 @@ func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
 	}
 }
 
-// due tells, under the lock, that a group of facts is old, and marks it read.
-func (w *watcher) due(at *time.Time, age time.Duration) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if time.Since(*at) < age {
+// due tells that a group of facts is old, or wanted and not quite new, and
+// marks it read.
+func due(at *time.Time, wanted bool) bool {
+	age := time.Since(*at)
+	if age < slowAge && !(wanted && age > wantedGap) {
 		return false
 	}
 	*at = time.Now()
 	return true
 }
 
-// unlisted tells that the first list of domains is still to come.
-func (w *watcher) unlisted() bool {
+// wants tells that something is missing of some domain.
+func (w *watcher) wants(missing func(*vm) bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.seen.IsZero() {
-		return true
+	for _, v := range w.vms {
+		if missing(v) {
+			return true
+		}
 	}
+	return false
+}
+
+// unread tells that the XML of some domain is still to come.
+func (w *watcher) unread() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, v := range w.vms {
 		if v.xmlAt.IsZero() && v.wanted {
 			return true
@@ -185,7 +201,7 @@ func (w *watcher) readSets(ctx context.Context, conn *virt.Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for id, v := range w.vms {
-		v.snapshots = counts[id]
+		v.snapshots, v.setsAt = counts[id], time.Now()
 	}
 }
 
@@ -211,17 +227,6 @@ func (w *watcher) readStorage(ctx context.Context, conn *virt.Conn) {
 		w.networks = nets
 		w.mu.Unlock()
 	}
-}
-
-func (w *watcher) startWanted() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, v := range w.vms {
-		if v.active() && v.started.IsZero() {
-			return true
-		}
-	}
-	return false
 }
 
 // startScript prints the host's time and when the process of each domain was

@@ -71,6 +71,7 @@ func (w *watcher) read(parent context.Context, conn *virt.Conn) {
 	})
 	if refs, err := conn.Domains(ctx); err == nil {
 		w.listed(refs, time.Now())
+		w.firstList.Do(func() { close(w.listedOnce) })
 		if stats, err := conn.AllStats(ctx); err == nil {
 			w.counted(stats)
 		}
@@ -94,7 +95,7 @@ func (w *watcher) listed(refs []virt.DomainRef, at time.Time) {
 			w.vms[r.UUID] = v
 		}
 		if v.ref != r {
-			v.ref, v.wanted, v.started = r, true, time.Time{}
+			v.ref, v.wanted, v.started, v.setsAt = r, true, time.Time{}, time.Time{}
 		}
 		v.seen = at
 		wanted = wanted || v.wanted

@@ -21,6 +21,7 @@ type vm struct {
 
 	persistent, autostart bool
 	snapshots             int
+	setsAt                time.Time // when these three were read
 	started               time.Time
 	addresses             []virt.IfaceAddr
 	agentAfter            time.Time // the agent did not answer; do not ask before

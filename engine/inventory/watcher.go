@@ -17,10 +17,12 @@ type watcher struct {
 	inv  *Inventory
 	node *fleet.Node
 
-	ready     chan struct{} // first facts are here, or none will come soon
-	readyOnce sync.Once
-	now       chan struct{} // read the quick figures now
-	look      chan struct{} // some facts are wanted
+	ready      chan struct{} // first facts are here, or none will come soon
+	readyOnce  sync.Once
+	listedOnce chan struct{} // the first list of domains is here
+	firstList  sync.Once
+	now        chan struct{} // read the quick figures now
+	look       chan struct{} // some facts are wanted
 
 	mu       sync.Mutex
 	host     virt.HostInfo
@@ -30,13 +32,12 @@ type watcher struct {
 	percent  float64
 	pools    []model.Pool
 	networks []string
-	slowSeen time.Time
 	vms      map[model.UUID]*vm
 }
 
 func newWatcher(inv *Inventory, n *fleet.Node) *watcher {
 	return &watcher{
-		inv: inv, node: n, ready: make(chan struct{}), now: make(chan struct{}, 1), look: make(chan struct{}, 1),
+		inv: inv, node: n, ready: make(chan struct{}), listedOnce: make(chan struct{}), now: make(chan struct{}, 1), look: make(chan struct{}, 1),
 		vms: make(map[model.UUID]*vm),
 	}
 }

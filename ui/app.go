@@ -149,13 +149,9 @@ func (a *app) handle(msg tea.Msg) tea.Cmd {
 		return a.say(screen.Problem, "the engine sends no more news; what is shown grows old. Leave with q and start again.")
 	case followOpened:
 		return a.followOpened(m)
-	case screen.JobEvents:
-		cmd := a.deliver(m)
-		if a.follow != nil && a.follow.id == m.ID && a.follow.ch != nil {
-			cmd = tea.Batch(cmd, a.listen(a.follow))
-		}
-		return cmd
-	case screen.FollowEnded, screen.PlanArrived:
+	case followNews:
+		return a.followNews(m)
+	case screen.PlanArrived:
 		return a.deliver(m)
 	case startedMsg:
 		return a.started(m)

@@ -31,9 +31,15 @@ type source interface {
 type (
 	updateMsg  struct{ engine.Update }
 	watchEnded struct{}
+	// followNews is what a stream of events told; one that was left is not
+	// listened to any more, even if another of the same job is open.
+	followNews struct {
+		from *follow
+		msg  tea.Msg
+	}
 	// followOpened answers the request for the events of a job.
 	followOpened struct {
-		id     model.JobID
+		by     *follow
 		events <-chan event.Event
 		err    error
 	}
@@ -145,7 +151,7 @@ type follow struct {
 	last   time.Time
 }
 
-// keep adds an event; of readings in a row all are kept, for the spark lines.
+// take adds an event; of readings in a row all are kept, for the spark lines.
 func (f *follow) take(into *[]event.Event) func(event.Event) bool {
 	return func(e event.Event) bool {
 		*into = append(*into, e)
@@ -156,10 +162,10 @@ func (f *follow) take(into *[]event.Event) func(event.Event) bool {
 func (f *follow) next() tea.Msg {
 	var list []event.Event
 	if !gather(f.ch, f.last, f.take(&list)) {
-		return screen.FollowEnded{ID: f.id}
+		return followNews{f, screen.FollowEnded{ID: f.id}}
 	}
 	f.last = time.Now()
-	return screen.JobEvents{ID: f.id, Events: list}
+	return followNews{f, screen.JobEvents{ID: f.id, Events: list}}
 }
 
 func (f *follow) poll() (tea.Msg, bool) {
@@ -167,9 +173,9 @@ func (f *follow) poll() (tea.Msg, bool) {
 	some, closed := sweep(f.ch, f.take(&list))
 	switch {
 	case some:
-		return screen.JobEvents{ID: f.id, Events: list}, true
+		return followNews{f, screen.JobEvents{ID: f.id, Events: list}}, true
 	case closed:
-		return screen.FollowEnded{ID: f.id}, true
+		return followNews{f, screen.FollowEnded{ID: f.id}}, true
 	}
 	return nil, false
 }

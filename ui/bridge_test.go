@@ -47,8 +47,9 @@ func TestNotableAtOnce(t *testing.T) {
 	ch <- event.Event{Type: event.TypeResult, Result: &model.Result{}}
 	got := make(chan screen.JobEvents, 1)
 	go func() {
-		m, _ := f.next().(screen.JobEvents)
-		got <- m
+		m, _ := f.next().(followNews)
+		events, _ := m.msg.(screen.JobEvents)
+		got <- events
 	}()
 	select {
 	case m := <-got:
@@ -59,7 +60,7 @@ func TestNotableAtOnce(t *testing.T) {
 		t.Fatal("a result had to wait")
 	}
 	close(ch)
-	if _, ok := f.next().(screen.FollowEnded); !ok {
+	if m, _ := f.next().(followNews); m.msg != (screen.FollowEnded{ID: "j"}) {
 		t.Fatal("the end of the stream was not told")
 	}
 }

@@ -44,7 +44,7 @@ func (a *app) one(i screen.Intent) tea.Cmd {
 	case screen.OpenLog:
 		return a.push(screen.NewLog(a.env, a.notices))
 	case screen.OpenMigrate:
-		return a.push(screen.NewMigrate(a.env, m.VMs, m.To))
+		return a.replaceMigrate(screen.NewMigrate(a.env, m.VMs, m.To))
 	case screen.AskPlan:
 		return a.plan(m.Request)
 	case screen.StartMoves:

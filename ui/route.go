@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"slices"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -14,8 +15,8 @@ import (
 func (a *app) push(s screen.Screen) tea.Cmd {
 	for i, old := range a.stack {
 		if i > 0 && samePage(old, s) {
-			a.stack = append(a.stack[:i:i], a.stack[i+1:]...)
-			break
+			a.stack = append(append(a.stack[:i:i], a.stack[i+1:]...), old)
+			return a.refollow()
 		}
 	}
 	a.stack = append(a.stack, s)
@@ -39,9 +40,6 @@ func samePage(a, b screen.Screen) bool {
 	case *screen.Node:
 		y, ok := b.(*screen.Node)
 		return ok && x.Name() == y.Name()
-	case *screen.Migrate:
-		_, ok := b.(*screen.Migrate)
-		return ok
 	}
 	return false
 }
@@ -72,22 +70,34 @@ func (a *app) refollow() tea.Cmd {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
-	a.follow = &follow{id: want, cancel: cancel}
+	f := &follow{id: want, cancel: cancel}
+	a.follow = f
 	return func() tea.Msg {
 		ch, err := a.svc.Follow(ctx, want)
-		return followOpened{id: want, events: ch, err: err}
+		return followOpened{by: f, events: ch, err: err}
 	}
 }
 
 func (a *app) followOpened(m followOpened) tea.Cmd {
-	if a.follow == nil || a.follow.id != m.id || a.follow.ch != nil {
+	if m.by != a.follow {
 		return nil // the page was left meanwhile; its context is cancelled
 	}
 	if m.err != nil || m.events == nil {
-		return tea.Batch(a.deliver(screen.FollowEnded{ID: m.id, Err: m.err}))
+		return a.deliver(screen.FollowEnded{ID: m.by.id, Err: m.err})
 	}
 	a.follow.ch = m.events
 	return a.listen(a.follow)
+}
+
+func (a *app) followNews(m followNews) tea.Cmd {
+	if m.from != a.follow {
+		return nil
+	}
+	cmd := a.deliver(m.msg)
+	if _, ended := m.msg.(screen.FollowEnded); ended || a.follow != m.from {
+		return cmd
+	}
+	return tea.Batch(cmd, a.listen(m.from))
 }
 
 // trail is the way to the page on top, for the first line.
@@ -99,4 +109,14 @@ func (a *app) trail() []string {
 		}
 	}
 	return out
+}
+
+// replaceMigrate shows a page for a move and drops an older one, which is about
+// other VMs or about older facts.
+func (a *app) replaceMigrate(s *screen.Migrate) tea.Cmd {
+	a.stack = slices.DeleteFunc(a.stack, func(p screen.Screen) bool {
+		_, ok := p.(*screen.Migrate)
+		return ok
+	})
+	return a.push(s)
 }

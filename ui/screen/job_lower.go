@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"horcrux/engine/model"
 	"horcrux/ui/text"
 	"horcrux/ui/theme"
@@ -88,7 +90,7 @@ func (s *Job) checks(w, h int) string {
 	})
 	lines := strings.Split(table, "\n")
 	if s.env.W < 120 {
-		lines[0] = text.Justify(text.Cut(lines[0], w-18), th.Faint.Render("tab: log, plan")+" ", w)
+		lines[0] = text.Justify(ansi.Truncate(lines[0], w-18, ""), th.Faint.Render("tab: log, plan")+" ", w)
 	}
 	if room := h - len(lines); room > 2 {
 		lines = append(lines, s.evidence(w, room)...)

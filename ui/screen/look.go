@@ -15,7 +15,11 @@ import (
 type look struct {
 	sign, word string
 	style      theme.Style
+	short      string // the word alone, where there is no room for more
 }
+
+// brief is the look in the fewest words.
+func (l look) brief() string { return l.sign + " " + text.Or(l.short, l.word) }
 
 func (l look) String() string { return l.sign + " " + l.word }
 
@@ -24,45 +28,45 @@ func (l look) render() string { return l.style.Render(l.String()) }
 func nodeLook(th *theme.Theme, s model.NodeState) look {
 	switch s {
 	case model.NodeUp:
-		return look{theme.SignOn, "up", th.OK}
+		return look{sign: theme.SignOn, word: "up", style: th.OK}
 	case model.NodeBusy:
-		return look{theme.SignHalf, "busy", th.Warn}
+		return look{sign: theme.SignHalf, word: "busy", style: th.Warn}
 	case model.NodeConnecting:
-		return look{theme.SignHalf, "connecting", th.Muted}
+		return look{sign: theme.SignHalf, word: "connecting", style: th.Muted}
 	case model.NodeDaemonDown:
-		return look{theme.SignFail, "no libvirt", th.Bad}
+		return look{sign: theme.SignFail, word: "no libvirt", style: th.Bad}
 	case model.NodeUnreachable:
-		return look{theme.SignFail, "unreachable", th.Bad}
+		return look{sign: theme.SignFail, word: "unreachable", style: th.Bad}
 	case model.NodeRefused:
-		return look{theme.SignFail, "refused", th.Bad}
+		return look{sign: theme.SignFail, word: "refused", style: th.Bad}
 	}
-	return look{theme.SignUnknown, text.Or(name(s), "unknown"), th.Muted}
+	return look{sign: theme.SignUnknown, word: text.Or(name(s), "unknown"), style: th.Muted}
 }
 
 func domainLook(th *theme.Theme, s model.DomainState) look {
 	switch s {
 	case model.StateRunning:
-		return look{theme.SignOn, "running", th.OK}
+		return look{sign: theme.SignOn, word: "running", style: th.OK}
 	case model.StatePaused:
-		return look{theme.SignHalf, "paused", th.Warn}
+		return look{sign: theme.SignHalf, word: "paused", style: th.Warn}
 	case model.StateShutdown:
-		return look{theme.SignHalf, "shutting down", th.Warn}
+		return look{sign: theme.SignHalf, word: "shutting down", style: th.Warn}
 	case model.StateShutoff:
-		return look{theme.SignOff, "off", th.Muted}
+		return look{sign: theme.SignOff, word: "off", style: th.Muted}
 	case model.StateCrashed:
-		return look{theme.SignFail, "crashed", th.Bad}
+		return look{sign: theme.SignFail, word: "crashed", style: th.Bad}
 	case model.StateSuspended:
-		return look{theme.SignHalf, "suspended", th.Warn}
+		return look{sign: theme.SignHalf, word: "suspended", style: th.Warn}
 	case model.StateBlocked:
-		return look{theme.SignOn, "blocked", th.OK}
+		return look{sign: theme.SignOn, word: "blocked", style: th.OK}
 	case model.StateMissing:
-		return look{theme.SignNone, "missing", th.Muted}
+		return look{sign: theme.SignNone, word: "missing", style: th.Muted}
 	case model.StateUnreachable:
-		return look{theme.SignUnknown, "unreachable", th.Warn}
+		return look{sign: theme.SignUnknown, word: "unreachable", style: th.Warn}
 	case model.StateNone:
-		return look{theme.SignNone, "no state", th.Muted}
+		return look{sign: theme.SignNone, word: "no state", style: th.Muted}
 	}
-	return look{theme.SignUnknown, text.Or(name(s), "unknown"), th.Muted}
+	return look{sign: theme.SignUnknown, word: text.Or(name(s), "unknown"), style: th.Muted}
 }
 
 // ordinary are the reasons that say no more than the state itself.
@@ -76,16 +80,18 @@ func vmLook(e *Env, v model.VM) look {
 	th := e.Theme
 	l := domainLook(th, v.State)
 	if v.Tombstone {
-		l = look{theme.SignTomb, "left behind", th.Muted}
+		l = look{sign: theme.SignTomb, word: "left behind", style: th.Muted}
 	} else if r := name(v.Reason); !ordinary[r] && l.word != r {
+		l.short = l.word
 		l.word += " (" + r + ")"
 	}
 	switch e.Fresh(v.Seen) {
 	case Stale:
+		l.short = text.Or(l.short, l.word) + " " + text.Clock(e.Now.Sub(v.Seen))
 		l.word += " " + text.Clock(e.Now.Sub(v.Seen)) + " ago"
 		l.style = th.Stale
 	case Lost:
-		l = look{theme.SignUnknown, "was " + l.word, th.Stale}
+		l = look{sign: theme.SignUnknown, word: "was " + l.word, style: th.Stale, short: "was " + text.Or(l.short, l.word)}
 		if v.Seen.IsZero() {
 			l.word = "not seen yet"
 		}
@@ -96,39 +102,39 @@ func vmLook(e *Env, v model.VM) look {
 func jobLook(th *theme.Theme, s model.JobState) look {
 	switch s {
 	case model.JobStarting:
-		return look{theme.SignHalf, "starting", th.Accent}
+		return look{sign: theme.SignHalf, word: "starting", style: th.Accent}
 	case model.JobRunning:
-		return look{theme.SignActive, "moving", th.Lead}
+		return look{sign: theme.SignActive, word: "moving", style: th.Lead}
 	case model.JobUndoing:
-		return look{theme.SignBack, "undoing", th.Warn}
+		return look{sign: theme.SignBack, word: "undoing", style: th.Warn}
 	case model.JobAwaiting:
-		return look{theme.SignHalf, "to be confirmed", th.Warn}
+		return look{sign: theme.SignHalf, word: "to be confirmed", style: th.Warn}
 	case model.JobDone:
-		return look{theme.SignPass, "done", th.OK}
+		return look{sign: theme.SignPass, word: "done", style: th.OK}
 	case model.JobUndone:
-		return look{theme.SignBack, "undone", th.Warn}
+		return look{sign: theme.SignBack, word: "undone", style: th.Warn}
 	case model.JobRefused:
-		return look{theme.SignFail, "refused", th.Muted}
+		return look{sign: theme.SignFail, word: "refused", style: th.Muted}
 	case model.JobPerson:
-		return look{theme.SignWarn, "needs you", th.Bad}
+		return look{sign: theme.SignWarn, word: "needs you", style: th.Bad}
 	case model.JobInterrupted:
-		return look{theme.SignFail, "interrupted", th.Bad}
+		return look{sign: theme.SignFail, word: "interrupted", style: th.Bad}
 	}
-	return look{theme.SignUnknown, text.Or(name(s), "unknown"), th.Muted}
+	return look{sign: theme.SignUnknown, word: text.Or(name(s), "unknown"), style: th.Muted}
 }
 
 func verdictLook(th *theme.Theme, v model.Verdict) look {
 	switch v {
 	case model.Pass:
-		return look{theme.SignPass, "pass", th.OK}
+		return look{sign: theme.SignPass, word: "pass", style: th.OK}
 	case model.Warn:
-		return look{theme.SignWarn, "warn", th.Warn}
+		return look{sign: theme.SignWarn, word: "warn", style: th.Warn}
 	case model.Fail:
-		return look{theme.SignFail, "fail", th.Bad}
+		return look{sign: theme.SignFail, word: "fail", style: th.Bad}
 	case model.Skip:
-		return look{theme.SignSkip, "skip", th.Muted}
+		return look{sign: theme.SignSkip, word: "skip", style: th.Muted}
 	}
-	return look{theme.SignUnknown, text.Or(name(v), "unknown"), th.Muted}
+	return look{sign: theme.SignUnknown, word: text.Or(name(v), "unknown"), style: th.Muted}
 }
 
 func agentWord(s model.AgentState) string {

@@ -71,7 +71,7 @@ func (s *Migrate) targetView(w int) string {
 			}
 		}
 		if pending > 0 {
-			l = look{theme.SignHalf, "checking", th.Muted}
+			l = look{sign: theme.SignHalf, word: "checking", style: th.Muted}
 			why = widget.Cell{Text: "the pre-flight is under way", Style: th.Faint}
 			if len(s.vms) > 1 {
 				why.Text = fmt.Sprintf("%d of %d VMs still to be checked", pending, len(s.vms))
@@ -202,16 +202,16 @@ func (s *Migrate) diskLines(p model.Plan, w int) []string {
 		return append(lines, " "+th.Muted.Render("it has none"))
 	}
 	for _, d := range p.Disks {
-		l := look{theme.SignUnknown, name(d.Decision), th.Muted}
+		l := look{sign: theme.SignUnknown, word: name(d.Decision), style: th.Muted}
 		switch d.Decision {
 		case model.DiskShared:
-			l = look{theme.SignPass, "shared", th.OK}
+			l = look{sign: theme.SignPass, word: "shared", style: th.OK}
 		case model.DiskCopy:
-			l = look{theme.SignMove, "copy", th.Accent}
+			l = look{sign: theme.SignMove, word: "copy", style: th.Accent}
 		case model.DiskEmpty:
-			l = look{theme.SignOff, "empty", th.Muted}
+			l = look{sign: theme.SignOff, word: "empty", style: th.Muted}
 		case model.DiskRefuse:
-			l = look{theme.SignFail, "refuse", th.Bad}
+			l = look{sign: theme.SignFail, word: "refuse", style: th.Bad}
 		}
 		size := "-"
 		if d.Capacity > 0 {

@@ -116,7 +116,7 @@ func vmRow(e *Env, v model.VM, marked bool) widget.Row {
 	r := widget.Row{Cells: []widget.Cell{
 		{Text: name(v.Name), Style: first},
 		{Text: name(v.Node), Style: th.Text},
-		{Text: l.String(), Style: l.style},
+		{Text: l.String(), Short: l.brief(), Style: l.style},
 		{Text: move, Style: th.Accent},
 		numberCell(e, fresh, fmt.Sprint(v.VCPUs)),
 		numberCell(e, fresh, text.Bytes(v.Memory)),

@@ -30,6 +30,7 @@ type Column struct {
 // Cell is one field of a row.
 type Cell struct {
 	Text  string
+	Short string // stands for Text where that does not fit
 	Style theme.Style
 	// Draw, if set, makes the field itself: w cells on a background.
 	Draw func(w int, background theme.Style) string
@@ -212,6 +213,9 @@ func (t Table) line(th *theme.Theme, widths []int, w int, r Row, cursor bool) st
 		if cell.Draw != nil {
 			b.WriteString(cell.Draw(cw, bg))
 		} else {
+			if cell.Short != "" && text.Width(cell.Text) > cw {
+				cell.Text = cell.Short
+			}
 			b.WriteString(cell.Style.On(bg).Render(align(cell.Text, cw, c.Right && !cell.Rest)))
 		}
 		used += cw

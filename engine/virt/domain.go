@@ -205,7 +205,7 @@ func (c *Conn) Metadata(ctx context.Context, uuid model.UUID, uri string) (xml s
 }
 
 // SetMetadata writes the element for uri under the prefix key; an empty xml
-// removes it.
+// removes it, and it is no error that it is not there.
 func (c *Conn) SetMetadata(ctx context.Context, uuid model.UUID, key, uri, xml string, o MetadataOptions) error {
 	flags := libvirt.DomainAffectCurrent
 	if o.Live {
@@ -214,7 +214,11 @@ func (c *Conn) SetMetadata(ctx context.Context, uuid model.UUID, key, uri, xml s
 	if o.Config {
 		flags |= libvirt.DomainAffectConfig
 	}
-	return actOn(ctx, c, uuid, "write the domain's metadata", slow, func(l *libvirt.Libvirt, d libvirt.Domain) error {
+	err := actOn(ctx, c, uuid, "write the domain's metadata", slow, func(l *libvirt.Libvirt, d libvirt.Domain) error {
 		return l.DomainSetMetadata(d, int32(libvirt.DomainMetadataElement), optional(xml), optional(key), optional(uri), flags)
 	})
+	if xml == "" && IsCode(err, CodeNoMetadata) {
+		return nil
+	}
+	return err
 }

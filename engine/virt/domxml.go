@@ -179,16 +179,37 @@ func (d *Domain) readBoot(x *libvirtxml.Domain) {
 	d.Kernel, d.Initrd, d.DTB = Clean(x.OS.Kernel), Clean(x.OS.Initrd), Clean(x.OS.DTB)
 }
 
-// readMark finds the mark of a move among the domain's metadata.
+// readMark finds the mark of a move among the domain's metadata, whatever its
+// element is called.
 func readMark(inner string) (model.JobID, string) {
-	var m struct {
-		Marks []struct {
-			ID   string `xml:"id,attr"`
-			Role string `xml:"role,attr"`
-		} `xml:"https://horcrux.dev/xmlns/job/1 job"`
-	}
-	if !strings.Contains(inner, JobNamespace) || xml.Unmarshal([]byte("<m>"+inner+"</m>"), &m) != nil || len(m.Marks) == 0 {
+	if !strings.Contains(inner, JobNamespace) {
 		return "", ""
 	}
-	return model.JobID(Clean(m.Marks[0].ID)), Clean(m.Marks[0].Role)
+	d := xml.NewDecoder(strings.NewReader("<m>" + inner + "</m>"))
+	for depth := 0; ; {
+		token, err := d.Token()
+		if err != nil {
+			return "", ""
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			if depth++; depth == 2 && e.Name.Space == JobNamespace {
+				return markOf(e)
+			}
+		case xml.EndElement:
+			depth--
+		}
+	}
+}
+
+func markOf(e xml.StartElement) (id model.JobID, role string) {
+	for _, a := range e.Attr {
+		switch a.Name {
+		case xml.Name{Local: "id"}:
+			id = model.JobID(Clean(a.Value))
+		case xml.Name{Local: "role"}:
+			role = Clean(a.Value)
+		}
+	}
+	return id, role
 }

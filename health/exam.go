@@ -42,6 +42,9 @@ type exam struct {
 func newExam(ctx context.Context, t Target, stage model.CheckStage, o Options) *exam {
 	e := &exam{t: t, stage: stage, o: o.filled(), asked: map[string]*memo[json.RawMessage]{}, agent: make(chan struct{}, 1)}
 	e.ctx, e.cancel = context.WithCancel(ctx)
+	if e.o.HTTP == nil {
+		e.o.HTTP = newHTTPClient(e.ctx, e.o.Dial)
+	}
 	return e
 }
 

@@ -35,9 +35,6 @@ func (o Options) filled() Options {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
 	}
-	if o.HTTP == nil {
-		o.HTTP = newHTTPClient(o.Dial)
-	}
 	return o
 }
 

@@ -25,10 +25,16 @@ const (
 
 // newHTTPClient asks directly, once, and takes any certificate: nothing secret
 // is sent, and a guest that is asked by its address has no certificate for it.
-func newHTTPClient(dial func(context.Context, string, string) (net.Conn, error)) *http.Client {
+// Package http lets a dial outlive its request; life ends it.
+func newHTTPClient(life context.Context, dial func(context.Context, string, string) (net.Conn, error)) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext:       dial,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				defer context.AfterFunc(life, cancel)()
+				return dial(ctx, network, address)
+			},
 			DisableKeepAlives: true,
 			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
 		},
@@ -129,11 +135,13 @@ func (e *exam) tryCommand(ctx context.Context, a config.Application) (string, er
 			Out    string `json:"out-data"`
 			Err    string `json:"err-data"`
 		}
-		if err := e.askAgent(ctx, agentQuestion, "guest-exec-status", map[string]int64{"pid": started.PID}, &st); err != nil {
-			return "", err
-		}
+		err := e.askAgent(ctx, agentQuestion, "guest-exec-status", map[string]int64{"pid": started.PID}, &st)
 		took := ms(e.o.Clock.Now().Sub(began))
 		switch {
+		case ctx.Err() != nil:
+			return "", fmt.Errorf("not done after %s", took)
+		case err != nil:
+			return "", err
 		case st.Exited && st.Signal != 0:
 			return "", fmt.Errorf("ended by signal %d after %s", st.Signal, took)
 		case st.Exited && st.Code != 0:
@@ -141,9 +149,8 @@ func (e *exam) tryCommand(ctx context.Context, a config.Application) (string, er
 		case st.Exited:
 			return fmt.Sprintf("in the guest, %s: exit 0 in %s", clean(strings.Join(argv, " ")), took), nil
 		}
-		if err := e.o.Clock.Sleep(ctx, pollExec); err != nil {
-			return "", fmt.Errorf("not done after %s", took)
-		}
+		// An end of ctx is told by the next question.
+		_ = e.o.Clock.Sleep(ctx, pollExec)
 	}
 }
 

@@ -82,10 +82,14 @@ func stateWords(v *model.VM) string {
 	return s
 }
 
+// vmNames lets the fuzzy search read the names without a copy of them.
 type vmNames []model.VM
 
+// String implements fuzzy.Source.
 func (n vmNames) String(i int) string { return n[i].Name }
-func (n vmNames) Len() int            { return len(n) }
+
+// Len implements fuzzy.Source.
+func (n vmNames) Len() int { return len(n) }
 
 // apply returns the indices of the VMs that pass. When a single plain word
 // passes none, the names that have its letters in order do, best first; fuzzy

@@ -21,6 +21,7 @@ type look struct {
 // brief is the look in the fewest words.
 func (l look) brief() string { return l.sign + " " + text.Or(l.short, l.word) }
 
+// String is the look without its colour.
 func (l look) String() string { return l.sign + " " + l.word }
 
 func (l look) render() string { return l.style.Render(l.String()) }

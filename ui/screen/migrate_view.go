@@ -208,6 +208,8 @@ func (s *Migrate) diskLines(p model.Plan, w int) []string {
 			l = look{sign: theme.SignPass, word: "shared", style: th.OK}
 		case model.DiskCopy:
 			l = look{sign: theme.SignMove, word: "copy", style: th.Accent}
+		case model.DiskPresent: // there by its name alone, not compared
+			l = look{sign: theme.SignUnknown, word: "present", style: th.Warn}
 		case model.DiskEmpty:
 			l = look{sign: theme.SignOff, word: "empty", style: th.Muted}
 		case model.DiskRefuse:

@@ -29,7 +29,7 @@ func (w *watcher) addresses(ctx context.Context, conn *virt.Conn) {
 			asked++
 		}
 		if asked > 0 {
-			w.inv.touched()
+			w.touched()
 		}
 		wait := addressAge
 		if asked == 0 {

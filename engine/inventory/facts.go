@@ -44,7 +44,7 @@ func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
 		if due(&startsAt, w.wants(func(v *vm) bool { return v.active() && v.started.IsZero() })) {
 			w.readStarts(ctx)
 		}
-		w.inv.touched()
+		w.touched()
 		if !w.unread() && (w.hostKnown() || time.Since(began) > hostWait) {
 			w.settled()
 		}
@@ -110,7 +110,7 @@ func (w *watcher) readHost(ctx context.Context, conn *virt.Conn) {
 		w.host, w.hostSeen = h, time.Now()
 		w.mu.Unlock()
 		signal(w.look)
-		w.inv.touched()
+		w.touched()
 	}
 }
 
@@ -144,7 +144,7 @@ func (w *watcher) readXMLs(ctx context.Context, conn *virt.Conn) {
 		w.mu.Unlock()
 		if time.Since(shown) > showFor {
 			shown = time.Now()
-			w.inv.touched()
+			w.touched()
 		}
 	}
 }

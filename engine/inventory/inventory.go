@@ -3,7 +3,6 @@ package inventory
 import (
 	"cmp"
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -63,22 +62,47 @@ func (inv *Inventory) Snapshot() model.Cluster {
 
 func (inv *Inventory) assemble() model.Cluster {
 	c := model.Cluster{Nodes: make([]model.Node, 0, len(inv.watchers))}
-	var parts [][]model.VM
+	parts := make([][]*model.VM, 0, len(inv.watchers))
 	total := 0
 	for _, w := range inv.watchers {
 		n, vms := w.picture()
 		c.Nodes = append(c.Nodes, n)
-		parts = append(parts, vms)
+		part := make([]*model.VM, len(vms))
+		for i := range vms {
+			part[i] = &vms[i]
+		}
+		parts = append(parts, part)
 		total += len(vms)
 	}
 	c.VMs = make([]model.VM, 0, total)
-	for _, p := range parts {
-		c.VMs = append(c.VMs, p...)
+	for _, v := range merged(parts) {
+		c.VMs = append(c.VMs, *v)
 	}
-	slices.SortFunc(c.VMs, func(a, b model.VM) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID, b.UUID), cmp.Compare(a.Node, b.Node))
-	})
 	return c
+}
+
+// merged puts sorted parts into one order, by halves.
+func merged(parts [][]*model.VM) []*model.VM {
+	switch len(parts) {
+	case 0:
+		return nil
+	case 1:
+		return parts[0]
+	}
+	a, b := merged(parts[:len(parts)/2]), merged(parts[len(parts)/2:])
+	out := make([]*model.VM, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if byName(a[0], b[0]) <= 0 {
+			out, a = append(out, a[0]), a[1:]
+		} else {
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
+
+func byName(a, b *model.VM) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID, b.UUID))
 }
 
 // Subscribe gives a channel that says that something changed since it was last

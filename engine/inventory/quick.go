@@ -77,7 +77,7 @@ func (w *watcher) read(parent context.Context, conn *virt.Conn) {
 		}
 	}
 	wg.Wait()
-	w.inv.touched()
+	w.touched()
 }
 
 // listed takes in which domains there are.
@@ -92,9 +92,10 @@ func (w *watcher) listed(refs []virt.DomainRef, at time.Time) {
 		v := w.vms[r.UUID]
 		if v == nil {
 			v = &vm{ref: r, wanted: true}
-			w.vms[r.UUID] = v
+			w.vms[r.UUID], w.order = v, nil
 		}
 		if v.ref != r {
+			w.order = nil
 			v.ref, v.wanted, v.started, v.setsAt = r, true, time.Time{}, time.Time{}
 		}
 		v.seen = at
@@ -103,6 +104,7 @@ func (w *watcher) listed(refs []virt.DomainRef, at time.Time) {
 	for id := range w.vms {
 		if _, ok := there[id]; !ok {
 			delete(w.vms, id)
+			w.order = nil
 		}
 	}
 	if wanted {

@@ -36,8 +36,8 @@ type rates struct{ cpu, read, write, rx, tx float64 }
 
 func (v *vm) active() bool { return v.ref.ID >= 0 }
 
-func (v *vm) picture(node model.NodeName) model.VM {
-	m := model.VM{
+func (v *vm) picture(node model.NodeName, m *model.VM) {
+	*m = model.VM{
 		UUID: v.ref.UUID, Name: v.ref.Name, Node: node, State: v.state.State, Reason: v.state.Reason, Seen: v.seen,
 		Persistent: v.persistent, Autostart: v.autostart,
 		VCPUs: v.xml.VCPUs, Memory: v.xml.Memory,
@@ -57,7 +57,6 @@ func (v *vm) picture(node model.NodeName) model.VM {
 			m.Memory = v.stats.BalloonCurrent
 		}
 	}
-	return m
 }
 
 // heard takes in new counters, and tells whether the domain's state changed.

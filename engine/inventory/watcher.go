@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -33,6 +34,10 @@ type watcher struct {
 	pools    []model.Pool
 	networks []string
 	vms      map[model.UUID]*vm
+	order    []*vm // by name; nil when it must be made again
+	shown    []model.VM
+	running  int
+	stale    bool // shown and running must be made again
 }
 
 func newWatcher(inv *Inventory, n *fleet.Node) *watcher {
@@ -47,6 +52,14 @@ func signal(ch chan struct{}) {
 	case ch <- struct{}{}:
 	default:
 	}
+}
+
+// touched says that there is something new to show.
+func (w *watcher) touched() {
+	w.mu.Lock()
+	w.stale = true
+	w.mu.Unlock()
+	w.inv.touched()
 }
 
 // hurry asks for the quick figures without waiting for the next turn.
@@ -80,7 +93,7 @@ func (w *watcher) followState(ctx context.Context) {
 		case model.NodeDaemonDown, model.NodeRefused, model.NodeUnreachable:
 			w.settled()
 		}
-		w.inv.touched()
+		w.touched()
 		select {
 		case <-change:
 		case <-ctx.Done():
@@ -129,7 +142,7 @@ func (w *watcher) events(ctx context.Context, conn *virt.Conn) {
 	}
 }
 
-// picture is the node and its VMs as known now.
+// picture is the node and its VMs, by name, as known now.
 func (w *watcher) picture() (model.Node, []model.VM) {
 	state, reason, since := w.node.Status()
 	w.mu.Lock()
@@ -141,13 +154,27 @@ func (w *watcher) picture() (model.Node, []model.VM) {
 		MemTotal: max(w.load.MemTotal, w.host.MemTotal), MemFree: w.load.MemFree,
 		Defined: len(w.vms), Pools: w.pools, Networks: w.networks,
 	}
-	vms := make([]model.VM, 0, len(w.vms))
-	for _, id := range slices.Sorted(maps.Keys(w.vms)) {
-		v := w.vms[id]
-		if v.active() {
-			n.Running++
-		}
-		vms = append(vms, v.picture(n.Name))
+	if w.stale {
+		w.stale = false
+		w.show()
 	}
-	return n, vms
+	n.Running = w.running
+	return n, w.shown
+}
+
+// show makes the VMs anew, under the lock; what was shown before stays as it is.
+func (w *watcher) show() {
+	if w.order == nil {
+		w.order = slices.SortedFunc(maps.Values(w.vms), func(a, b *vm) int {
+			return cmp.Or(cmp.Compare(a.ref.Name, b.ref.Name), cmp.Compare(a.ref.UUID, b.ref.UUID))
+		})
+	}
+	w.running = 0
+	w.shown = make([]model.VM, len(w.order))
+	for i, v := range w.order {
+		if v.active() {
+			w.running++
+		}
+		v.picture(w.node.Name(), &w.shown[i])
+	}
 }

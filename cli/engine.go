@@ -107,12 +107,12 @@ func (k *asker) Passphrase(_ context.Context, file string) ([]byte, error) {
 }
 
 // findVM finds a VM by name, node/name or UUID. What a move left on its source
-// is not a VM.
+// is not a VM, and neither is the copy that it builds on its target.
 func findVM(c model.Cluster, what string) (model.VM, error) {
 	node, name, qualified := strings.Cut(what, "/")
 	var hits []model.VM
 	for _, v := range c.VMs {
-		if v.Tombstone {
+		if v.Tombstone || v.Arriving {
 			continue
 		}
 		if string(v.UUID) == strings.ToLower(what) || v.Name == what || (qualified && string(v.Node) == node && v.Name == name) {

@@ -76,8 +76,11 @@ func vmRow(v model.VM) []string {
 	if v.Reason != "" {
 		state += " (" + v.Reason + ")"
 	}
-	if v.Tombstone {
+	switch {
+	case v.Tombstone:
 		state = "moved away"
+	case v.Arriving:
+		state = "arriving"
 	}
 	addr := "-"
 	if len(v.Addresses) > 0 {

@@ -134,6 +134,7 @@ func newMigrateCommand(a *app) *cobra.Command {
 	var (
 		f           moveFlags
 		yes, detach bool
+		noConfirm   bool
 	)
 	cmd := &cobra.Command{
 		Use: "migrate VM --to NODE", Short: "Move a VM", Args: exactly("a VM"),
@@ -152,13 +153,14 @@ func newMigrateCommand(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				r.Options.AutoConfirm = yes
+				r.Options.AutoConfirm = yes && !noConfirm
 				return a.migrate(cmd.Context(), e, r, yes, detach)
 			})
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "ask nothing, and confirm once all checks have passed")
+	cmd.Flags().BoolVar(&noConfirm, "no-confirm", false, "with --yes: keep what is left on the source until horcrux confirm")
 	cmd.Flags().BoolVar(&detach, "detach", false, "print the job's name and return at once")
 	return a.addOutput(cmd)
 }

@@ -103,21 +103,42 @@ func (e *Engine) Wait(ctx context.Context) error { return e.inv.Wait(ctx) }
 func (e *Engine) Snapshot() model.Cluster {
 	c := e.inv.Snapshot()
 	e.mu.Lock()
-	held := map[model.UUID]model.JobID{}
-	for _, j := range e.latest {
-		if !j.State.Ended() {
-			held[j.VM] = j.ID
-		}
-	}
+	jobs := e.latest
 	e.mu.Unlock()
-	if len(held) == 0 {
-		return c
-	}
-	c.VMs = slices.Clone(c.VMs)
-	for i := range c.VMs {
-		if id, ok := held[c.VMs[i].UUID]; ok && !c.VMs[i].Tombstone {
-			c.VMs[i].Job = id
+	return withJobs(c, jobs)
+}
+
+// withJobs marks the VMs that moves have hold of, and the copies that are only
+// being built.
+func withJobs(c model.Cluster, js []model.Job) model.Cluster {
+	held := map[model.UUID]model.Job{}
+	for _, j := range slices.Backward(js) { // the newest last, so that it wins
+		if !j.State.Ended() {
+			held[j.VM] = j
 		}
+	}
+	running := map[model.UUID]bool{}
+	for _, v := range c.VMs {
+		running[v.UUID] = running[v.UUID] || v.State == model.StateRunning
+	}
+	var vms []model.VM
+	for i, v := range c.VMs {
+		j, ok := held[v.UUID]
+		mine := ok && !v.Tombstone
+		arriving := v.State == model.StatePaused && ((mine && !j.Switched && v.Node == j.To) || (v.Reason == "migration" && running[v.UUID]))
+		if !mine && !arriving {
+			continue
+		}
+		if vms == nil {
+			vms = slices.Clone(c.VMs)
+		}
+		vms[i].Arriving = arriving
+		if mine {
+			vms[i].Job = j.ID
+		}
+	}
+	if vms != nil {
+		c.VMs = vms
 	}
 	return c
 }

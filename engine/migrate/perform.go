@@ -42,7 +42,7 @@ func (j *Job) perform(ctx context.Context) (string, error) {
 	res := w.until(ctx, done)
 	w.finish(res.err)
 	if res.err != nil {
-		return "", w.why(res.err)
+		return "", w.why(ctx, res.err)
 	}
 	j.performed = j.Now()
 	j.lastCookie = res.cookie
@@ -226,12 +226,23 @@ func (w *watch) abort(ctx context.Context, why error) {
 	}
 }
 
-// why is the cause of a failed copy: what we asked for, or what libvirt says.
-func (w *watch) why(err error) error {
+// why is the cause of a failed copy: what we asked for, or what libvirt says
+// and what the target shows of it.
+func (w *watch) why(ctx context.Context, err error) error {
 	if w.asked != nil && !errors.Is(err, virt.ErrLost) {
 		return w.asked
 	}
-	return fmt.Errorf("the copy from %s to %s failed: %w", w.job.plan.From, w.job.plan.To, err)
+	to := w.job.plan.To
+	err = fmt.Errorf("the copy from %s to %s failed: %w", w.job.plan.From, to, err)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	switch st, lookErr := w.job.Target.Status(ctx); {
+	case lookErr != nil:
+		return fmt.Errorf("%w; %s does not answer", err, to)
+	case !st.Live():
+		return fmt.Errorf("%w; the QEMU that was receiving the VM on %s is gone", err, to)
+	}
+	return err
 }
 
 func (w *watch) finish(err error) {

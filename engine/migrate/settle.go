@@ -141,6 +141,9 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 		Outcome: model.OutcomeUndone, Owner: j.plan.From, Reason: cause.Error(), Duration: j.Now().Sub(j.started),
 		Next: "mend the cause, then move it again",
 	}
+	if errors.Is(cause, ErrAborted) {
+		r.Next = "nothing of the move is left; it can be started again at any time"
+	}
 	if len(out.Debts) > 0 {
 		r.Next = fmt.Sprintf("once %s answers again, run: horcrux recover", j.plan.To)
 	}

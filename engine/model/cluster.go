@@ -126,6 +126,9 @@ type VM struct {
 	// Tombstone is set on what a finished move left on its source: a
 	// definition that must not be started.
 	Tombstone bool `json:"tombstone,omitempty"`
+	// Arriving is set on the copy that a move is building on its target: it has
+	// never run and is not the VM yet.
+	Arriving bool `json:"arriving,omitempty"`
 }
 
 // Disk is one disk of a VM.

@@ -1,0 +1,270 @@
+//go:build lab
+
+package test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"horcrux/lab"
+)
+
+// the is the lab that all tests of this package share. They run one after
+// another and leave every VM running on some node.
+var the struct {
+	*lab.Lab
+	binary, state string
+}
+
+func TestMain(m *testing.M) {
+	lab.InitIfChild()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "horcrux-test-")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(dir)
+	the.state = dir
+	if the.binary = os.Getenv("HORCRUX"); the.binary == "" {
+		the.binary = filepath.Join(dir, "horcrux")
+		if out, err := exec.Command("go", "build", "-o", the.binary, "..").CombinedOutput(); err != nil {
+			return fail(fmt.Errorf("cannot build: %w: %s", err, out))
+		}
+	}
+	o := lab.Options{Prefix: "ht", Subnet: "10.86.0.0/24", Nodes: 2, Log: os.Stderr, VMs: []lab.VMSpec{
+		{Name: "web", Agent: true, HTTP: true, Autostart: true},
+		{Name: "pair", Agent: true, Disks: []lab.DiskSpec{{}, {SizeMiB: 512, FillMiB: 96}}},
+		{Name: "common", Agent: true, Disks: []lab.DiskSpec{{Pool: "shared", Format: "raw"}}},
+		{Name: "mute", Disks: []lab.DiskSpec{{Format: "raw"}}, EmptyCDROM: true},
+		{Name: "off", State: lab.VMOff, Agent: true},
+	}}
+	_ = lab.Down(ctx, o)
+	if the.Lab, err = lab.Up(ctx, o); err != nil {
+		return fail(err)
+	}
+	defer func() {
+		if err := the.Down(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
+	return m.Run()
+}
+
+func fail(err error) int {
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+// outcome is how one call of the program ended.
+type outcome struct {
+	code        int
+	out, errOut string
+}
+
+// command makes a call of the program in the lab.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(the.binary, args...)
+	cmd.Env = append(os.Environ(), "HORCRUX_CONFIG="+the.ConfigPath(), "XDG_STATE_HOME="+the.state)
+	return cmd
+}
+
+// horcrux calls the program and waits for it.
+func horcrux(t *testing.T, args ...string) outcome {
+	t.Helper()
+	cmd := command(t, args...)
+	var out, errOut strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	err := cmd.Run()
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return outcome{cmd.ProcessState.ExitCode(), out.String(), errOut.String()}
+}
+
+// must calls the program and wants this exit code.
+func must(t *testing.T, code int, args ...string) outcome {
+	t.Helper()
+	o := horcrux(t, args...)
+	if o.code != code {
+		t.Fatalf("horcrux %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), o.code, code, o.out, o.errOut)
+	}
+	return o
+}
+
+// line is one line of -o json, with the fields that tests look at.
+type line struct {
+	Job     string `json:"job"`
+	Type    string `json:"type"`
+	Phase   string `json:"phase"`
+	Status  string `json:"status"`
+	Check   string `json:"check"`
+	Stage   string `json:"stage"`
+	Verdict string `json:"verdict"`
+	Step    string `json:"step"`
+
+	Outcome   string `json:"outcome"`
+	Owner     string `json:"owner"`
+	Reason    string `json:"reason"`
+	Next      string `json:"next"`
+	Confirmed bool   `json:"confirmed"`
+
+	MemProcessed  uint64 `json:"mem_processed"`
+	DiskProcessed uint64 `json:"disk_processed"`
+}
+
+func parse(t *testing.T, text string) []line {
+	t.Helper()
+	var all []line
+	for _, l := range strings.Split(strings.TrimSpace(text), "\n") {
+		if l == "" {
+			continue
+		}
+		var one line
+		if err := json.Unmarshal([]byte(l), &one); err != nil {
+			t.Fatalf("not a JSON object: %q: %v", l, err)
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// result is the last line of a stream, which must be a result.
+func result(t *testing.T, text string) line {
+	t.Helper()
+	all := parse(t, text)
+	if len(all) == 0 || all[len(all)-1].Type != "result" {
+		t.Fatalf("the stream does not end with a result:\n%s", text)
+	}
+	return all[len(all)-1]
+}
+
+// home is the one node that runs a VM, seen from outside.
+func home(t *testing.T, vm string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var on []string
+	all := the.Where(ctx, vm)
+	for _, p := range all {
+		if p.Err != nil {
+			t.Fatalf("cannot look at %s on %s: %v", vm, p.Node, p.Err)
+		}
+		if p.State == "running" {
+			on = append(on, p.Node)
+		}
+	}
+	if len(on) != 1 {
+		t.Fatalf("%s runs on %v: %v", vm, on, lab.Owners(all))
+	}
+	return on[0]
+}
+
+func other(node string) string {
+	if node == "node1" {
+		return "node2"
+	}
+	return "node1"
+}
+
+// absent checks that nothing of a VM is left on a node: no definition, no
+// process, no file.
+func absent(t *testing.T, vm, node string) {
+	t.Helper()
+	for _, p := range the.Where(t.Context(), vm) {
+		if p.Node == node && (p.Known || len(p.Processes) > 0 || p.Err != nil) {
+			t.Errorf("%s is still on %s: %+v", vm, node, p)
+		}
+	}
+	if left := images(t, vm, node); len(left) > 0 {
+		t.Errorf("%s still has %v", node, left)
+	}
+}
+
+// images lists the files of a VM in a node's own pool.
+func images(t *testing.T, vm, node string) []string {
+	t.Helper()
+	out, err := the.Node(node).Exec(t.Context(), "ls", "/var/lib/libvirt/images")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(strings.Fields(out), func(f string) bool { return !strings.HasPrefix(f, vm+".") && !strings.HasPrefix(f, vm+"-") })
+}
+
+// unmarked checks that no marker of ours is left on a VM.
+func unmarked(t *testing.T, vm, node string) {
+	t.Helper()
+	for _, inactive := range []string{"", "--inactive"} {
+		args := []string{"dumpxml", vm}
+		if inactive != "" {
+			args = append(args, inactive)
+		}
+		xml, err := the.Node(node).Virsh(t.Context(), args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(xml, "horcrux.dev") {
+			t.Errorf("%s on %s still has our marker %s", vm, node, inactive)
+		}
+	}
+}
+
+// watched runs do while the processes of the machine are watched, and checks
+// that two copies never ran.
+func watched(t *testing.T, vm string, do func()) {
+	t.Helper()
+	w := the.Watch(vm)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); w.Run(ctx, 50*time.Millisecond) }()
+	do()
+	cancel()
+	<-done
+	if err := w.Verdict(); err != nil {
+		t.Errorf("two copies of %s ran: %v", vm, err)
+	}
+	t.Logf("%s: %d looks from outside, longest pause %s", vm, len(w.Samples), w.LongestPause().Round(time.Millisecond))
+}
+
+// beats reads the heartbeat from a VM's first disk and checks that no line is
+// missing and the guest booted once.
+func beats(t *testing.T, vm, node, image string) []lab.Beat {
+	t.Helper()
+	b, err := the.Heartbeat(t.Context(), node, image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	boots, err := lab.CheckBeats(b)
+	if err != nil || boots != 1 {
+		t.Errorf("heartbeat of %s on %s: %d boots, %v", vm, node, boots, err)
+	}
+	return b
+}
+
+// until waits for a condition with a deadline.
+func until(t *testing.T, what string, within time.Duration, good func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(within)
+	defer deadline.Stop()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !good() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("%s: not within %s", what, within)
+		case <-tick.C:
+		}
+	}
+}

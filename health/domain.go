@@ -35,7 +35,7 @@ type nicDef struct {
 type domainXML struct {
 	XMLName xml.Name `xml:"domain"`
 	Disks   []struct {
-		Source *struct {
+		Source struct {
 			Attrs []xml.Attr `xml:",any,attr"`
 		} `xml:"source"`
 		Target struct {
@@ -69,6 +69,16 @@ type nameXML struct {
 	Name string `xml:"name,attr"`
 }
 
+// namesSource tells a source from what an ejected one leaves behind.
+func namesSource(attrs []xml.Attr) bool {
+	for _, a := range attrs {
+		if a.Name.Local != "index" && a.Name.Local != "startupPolicy" {
+			return true
+		}
+	}
+	return false
+}
+
 func parseDomain(text string) (domain, error) {
 	var (
 		x domainXML
@@ -82,7 +92,7 @@ func parseDomain(text string) (domain, error) {
 	}
 	for _, k := range x.Disks {
 		d.disks = append(d.disks, diskDef{
-			target: clean(k.Target.Dev), alias: k.Alias.Name, empty: k.Source == nil || len(k.Source.Attrs) == 0,
+			target: clean(k.Target.Dev), alias: k.Alias.Name, empty: !namesSource(k.Source.Attrs),
 		})
 	}
 	for _, n := range x.NICs {

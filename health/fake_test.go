@@ -169,7 +169,7 @@ func (v *fakeVM) Addresses(context.Context) ([]string, error) {
 const healthyXML = `<domain type='kvm' id='1'>
   <devices>
     <disk type='file' device='disk'><source file='/img/web.qcow2'/><target dev='vda' bus='virtio'/><alias name='virtio-disk0'/></disk>
-    <disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/><alias name='sata0-0-0'/></disk>
+    <disk type='file' device='cdrom'><source index='1'/><target dev='sda' bus='sata'/><readonly/><alias name='sata0-0-0'/></disk>
     <interface type='bridge'><mac address='52:54:00:AA:00:01'/><source bridge='br0'/><target dev='vnet0'/><model type='virtio'/></interface>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0' state='connected'/></channel>
   </devices>

@@ -44,11 +44,11 @@ func checkMemory(ctx context.Context, e *exam) finding {
 	b := e.o.baseline(model.CheckMemory)
 	switch {
 	case stats.RSS > 0:
-		n.say("%s of it in the host's memory", size(stats.RSS))
+		n.say("QEMU holds %s of the host's", size(stats.RSS))
 	case e.stage == model.StageAfter && b != nil && b.Facts["rss"] != "0" && b.Facts["rss"] != "":
-		n.fail("QEMU has nothing in the host's memory")
+		n.fail("QEMU holds nothing of the host's")
 	default:
-		n.warn("libvirt does not say how much of it is in the host's memory")
+		n.warn("libvirt does not say how much QEMU holds of the host's")
 	}
 	return n.finding()
 }

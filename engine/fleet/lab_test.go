@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -213,6 +214,46 @@ func TestLabHostKey(t *testing.T) {
 		if !errors.As(err, &key) || key.Accept == "" {
 			t.Errorf("%s: %v is no HostKeyError", name, err)
 		}
+	}
+}
+
+func TestLabNothingLeaks(t *testing.T) {
+	_, cfg := openLab(t)
+	start := runtime.NumGoroutine()
+	f := openFleet(t, cfg)
+	n := node(t, f, "node1")
+	waitUp(t, n, 30*time.Second)
+	waitUp(t, node(t, f, "node2"), 30*time.Second)
+	one := func() {
+		c, err := n.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Domains(t.Context()); err != nil {
+			t.Error(err)
+		}
+		c.Close()
+	}
+	one()
+	settle(t, runtime.NumGoroutine())
+	before := runtime.NumGoroutine()
+	for range 1000 {
+		one()
+	}
+	settle(t, before)
+	f.Close()
+	settle(t, start)
+}
+
+func settle(t *testing.T, want int) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() > want {
+		if time.Now().After(deadline) {
+			buf := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), want, buf[:runtime.Stack(buf, true)])
+		}
+		<-time.After(10 * time.Millisecond)
 	}
 }
 

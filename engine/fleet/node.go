@@ -82,8 +82,10 @@ func (n *Node) Status() (state model.NodeState, reason string, since time.Time) 
 // at the state.
 func (n *Node) Changed() <-chan struct{} { return n.changed.next() }
 
-// Retry tries to connect now instead of after the pause between attempts.
+// Retry tries to connect now instead of after the pause between attempts, and
+// lets a passphrase be asked for again.
 func (n *Node) Retry() {
+	n.keys.AskAgain()
 	select {
 	case n.retry <- struct{}{}:
 	default:

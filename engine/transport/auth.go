@@ -25,11 +25,20 @@ type Keyring struct {
 	prompter Prompter
 	mu       sync.Mutex // held while a person is asked: one question at a time
 	open     map[string]ssh.Signer
+	given    map[string]error // questions that were not answered well
 }
 
 // NewKeyring makes an empty one; p may be nil if nobody can be asked.
 func NewKeyring(p Prompter) *Keyring {
-	return &Keyring{prompter: p, open: make(map[string]ssh.Signer)}
+	return &Keyring{prompter: p, open: make(map[string]ssh.Signer), given: make(map[string]error)}
+}
+
+// AskAgain lets questions be asked again that a person declined or answered
+// wrongly. Until then they are not: a reconnection is no reason to ask.
+func (k *Keyring) AskAgain() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.given)
 }
 
 // Passphrase passes the question on.
@@ -49,12 +58,19 @@ func (k *Keyring) unlock(ctx context.Context, file string, encrypted []byte) (ss
 	if s := k.open[file]; s != nil {
 		return s, nil
 	}
+	if err := k.given[file]; err != nil {
+		return nil, err
+	}
 	var err error
 	for range maxTries {
 		var pass []byte
 		pass, err = k.Passphrase(ctx, file)
 		if err != nil {
-			return nil, fmt.Errorf("%s needs its passphrase: %w", file, err)
+			err = fmt.Errorf("%s needs its passphrase: %w", file, err)
+			if ctx.Err() == nil {
+				k.given[file] = err
+			}
+			return nil, err
 		}
 		var s ssh.Signer
 		s, err = ssh.ParsePrivateKeyWithPassphrase(encrypted, pass)
@@ -63,11 +79,9 @@ func (k *Keyring) unlock(ctx context.Context, file string, encrypted []byte) (ss
 			k.open[file] = s
 			return s, nil
 		}
-		if ctx.Err() != nil || k.prompter == nil {
-			break
-		}
 	}
-	return nil, fmt.Errorf("%s: wrong passphrase (%w)", file, err)
+	k.given[file] = fmt.Errorf("%s: wrong passphrase (%w)", file, err)
+	return nil, k.given[file]
 }
 
 // locked is a key that is opened only when the server has said that it would

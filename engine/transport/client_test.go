@@ -225,6 +225,16 @@ func TestPassphrase(t *testing.T) {
 	if p.asked != 2 {
 		t.Errorf("asked %d times", p.asked)
 	}
+	declined := &prompter{}
+	keys = NewKeyring(declined)
+	for range 3 {
+		if _, err := Dial(t.Context(), target, keys); !errors.Is(err, ErrAuth) || declined.asked != 1 {
+			t.Errorf("asked %d times: %v", declined.asked, err)
+		}
+	}
+	declined.words = []string{"secret"}
+	keys.AskAgain()
+	dial(t, target, keys)
 	_, err = Dial(t.Context(), target, &prompter{})
 	if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "cancelled by the user") {
 		t.Error(err)

@@ -42,6 +42,7 @@ type Conn struct {
 	l     *libvirt.Libvirt
 	wire  *wire
 	slots chan struct{}
+	grace time.Duration
 
 	names  sync.Map // model.UUID -> string, for libvirt's error texts
 	events *listeners
@@ -60,7 +61,7 @@ func Named(name string) Option { return func(c *Conn) { c.name = name } }
 // also asks the daemon to watch this connection: if we die without a word, the
 // daemon knows within 30 seconds and lets go of what hangs on it.
 func Open(ctx context.Context, dial func(context.Context) (net.Conn, error), uri string, opts ...Option) (*Conn, error) {
-	c := &Conn{slots: make(chan struct{}, parallel), events: newListeners()}
+	c := &Conn{slots: make(chan struct{}, parallel), grace: grace, events: newListeners()}
 	for _, o := range opts {
 		o(c)
 	}
@@ -137,6 +138,10 @@ func bounded(ctx context.Context, limit time.Duration) (context.Context, context
 // dies, or when ctx ends.
 func call[T any](ctx context.Context, c *Conn, doing string, limit time.Duration, request func(*libvirt.Libvirt) (T, error)) (T, error) {
 	var zero T
+	patience := c.grace
+	if limit == endless {
+		patience = endless
+	}
 	ctx, cancel := bounded(ctx, limit)
 	defer cancel()
 	select {
@@ -146,11 +151,12 @@ func call[T any](ctx context.Context, c *Conn, doing string, limit time.Duration
 	case <-ctx.Done():
 		return zero, &Error{Doing: doing, Host: c.name, Class: ErrTimeout, Err: ctx.Err()}
 	}
-	return send(ctx, c, doing, request, func() { <-c.slots })
+	return send(ctx, c, doing, patience, request, func() { <-c.slots })
 }
 
-// send is call without its place in the queue; the heartbeat uses it.
-func send[T any](ctx context.Context, c *Conn, doing string, request func(*libvirt.Libvirt) (T, error), release func()) (T, error) {
+// send is call without its place in the queue; the heartbeat uses it. A call
+// that is abandoned and not answered within patience ends the connection.
+func send[T any](ctx context.Context, c *Conn, doing string, patience time.Duration, request func(*libvirt.Libvirt) (T, error), release func()) (T, error) {
 	var zero T
 	if err := c.Err(); err != nil {
 		release()
@@ -193,16 +199,16 @@ func send[T any](ctx context.Context, c *Conn, doing string, request func(*libvi
 			return zero, &Error{Doing: doing, Host: c.name, Sent: true, Class: ErrLost, Err: c.Err()}
 		}
 	case <-ctx.Done():
-		go func() {
-			t := time.NewTimer(grace)
-			defer t.Stop()
-			select {
-			case <-answered:
-			case <-c.wire.done:
-			case <-t.C:
-				c.wire.fail(errors.New("a call was not answered: " + doing))
-			}
-		}()
+		if patience != endless {
+			t := time.AfterFunc(patience, func() { c.wire.fail(errors.New("a call was not answered: " + doing)) })
+			go func() {
+				select {
+				case <-answered:
+				case <-c.wire.done:
+				}
+				t.Stop()
+			}()
+		}
 		return zero, &Error{Doing: doing, Host: c.name, Sent: true, Class: ErrTimeout, Err: ctx.Err()}
 	}
 }

@@ -91,6 +91,72 @@ func TestTimeoutOfAMutatingCallIsUnknown(t *testing.T) {
 	}
 }
 
+func TestAbandonedCallEndsTheConnection(t *testing.T) {
+	f := newFakeDaemon()
+	lookup(f)
+	c := openFake(t, f)
+	c.grace = 20 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := c.Destroy(ctx, formatUUID(testUUID)); !errors.Is(err, ErrTimeout) {
+		t.Error(err)
+	}
+	select {
+	case <-c.Done():
+	case <-time.After(5 * time.Second):
+		t.Error("the connection is still used")
+	}
+}
+
+func TestAbandonedPerformDoesNot(t *testing.T) {
+	f := newFakeDaemon()
+	lookup(f)
+	c := openFake(t, f)
+	c.grace = 10 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := c.MigratePerform(ctx, formatUUID(testUUID), MigrateParams{}, nil, 0); !errors.Is(err, ErrTimeout) || !Unknown(err) {
+		t.Error(err)
+	}
+	select {
+	case <-c.Done():
+		t.Error(c.Err())
+	case <-time.After(100 * time.Millisecond):
+	}
+}
+
+func TestEventsReachAllListeners(t *testing.T) {
+	f := newFakeDaemon()
+	f.answers[316] = func([]byte) (uint32, []byte) { return 0, []byte{0, 0, 0, 1} }
+	c := openFake(t, f)
+	one, err := c.Events(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := c.Events(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := f.count(316); n != len(subscribed) {
+		t.Errorf("%d registrations", n)
+	}
+	event := append(append([]byte{0, 0, 0, 1}, xdrString("web")...), make([]byte, 28)...)
+	for range 2 * eventQueue { // a reader that is too slow loses some, and holds up nobody
+		f.conn.Write(packet(programRemote, 318, typeMessage, 0, 0, event))
+	}
+	if err := c.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e, f := <-one, <-two; e.Name != "web" || f != e {
+		t.Errorf("%+v %+v", e, f)
+	}
+	c.Close()
+	for range one {
+	}
+	for range two {
+	}
+}
+
 func TestNoSecondRequestAfterGivingUp(t *testing.T) {
 	f := newFakeDaemon()
 	release := make(chan struct{})

@@ -56,6 +56,9 @@ var subscribed = []struct {
 const eventQueue = 256
 
 type listeners struct {
+	registering sync.Mutex // held while the daemon is asked for events
+	registered  bool
+
 	mu  sync.Mutex
 	all map[chan Event]struct{}
 }
@@ -127,14 +130,9 @@ func (c *Conn) Events(ctx context.Context) (<-chan Event, error) {
 		delete(c.events.all, ch)
 		c.events.mu.Unlock()
 	}
-	for _, k := range subscribed {
-		_, err := call(ctx, c, "subscribe to events", quick, func(l *libvirt.Libvirt) (int32, error) {
-			return l.ConnectDomainEventCallbackRegisterAny(k.id, nil)
-		})
-		if _, answered := Code(err); err != nil && (!answered || k.kind == EventLifecycle) {
-			drop()
-			return nil, err
-		}
+	if err := c.register(ctx); err != nil {
+		drop()
+		return nil, err
 	}
 	go func() {
 		select {
@@ -145,4 +143,23 @@ func (c *Conn) Events(ctx context.Context) (<-chan Event, error) {
 		close(ch)
 	}()
 	return ch, nil
+}
+
+// register asks the daemon for events, once for all listeners.
+func (c *Conn) register(ctx context.Context) error {
+	c.events.registering.Lock()
+	defer c.events.registering.Unlock()
+	if c.events.registered {
+		return nil
+	}
+	for _, k := range subscribed {
+		_, err := call(ctx, c, "subscribe to events", quick, func(l *libvirt.Libvirt) (int32, error) {
+			return l.ConnectDomainEventCallbackRegisterAny(k.id, nil)
+		})
+		if _, answered := Code(err); err != nil && (!answered || k.kind == EventLifecycle) {
+			return err
+		}
+	}
+	c.events.registered = true
+	return nil
 }

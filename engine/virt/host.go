@@ -193,7 +193,7 @@ func (c *Conn) CompareCPU(ctx context.Context, emulator, arch, machine, virttype
 func (c *Conn) Ping(ctx context.Context) error {
 	ctx, cancel := bounded(ctx, quick)
 	defer cancel()
-	_, err := send(ctx, c, "hear from libvirt", (*libvirt.Libvirt).ConnectGetLibVersion, func() {})
+	_, err := send(ctx, c, "hear from libvirt", c.grace, (*libvirt.Libvirt).ConnectGetLibVersion, func() {})
 	return err
 }
 

@@ -136,8 +136,10 @@ func (c *Conn) MigratePrepare(ctx context.Context, p MigrateParams, cookie []byt
 }
 
 // MigratePerform moves the data and returns when both sides stand still with
-// all of it at the target. It has no deadline but ctx's. If it fails, the source
-// runs on by itself and must not be confirmed.
+// all of it at the target. It has no deadline but ctx's, and the end of ctx does
+// not stop the move: AbortJob on another connection does, and then this returns.
+// If libvirt answers with an error, the source runs on by itself and must not be
+// confirmed.
 func (c *Conn) MigratePerform(ctx context.Context, uuid model.UUID, p MigrateParams, cookie []byte, flags MigrateFlags) (cookieOut []byte, err error) {
 	return onDomain(ctx, c, uuid, "move the data", endless, func(l *libvirt.Libvirt, d libvirt.Domain) ([]byte, error) {
 		return l.DomainMigratePerform3Params(d, nil, p.typed(true), cookie, libvirt.DomainMigrateFlags(flags))

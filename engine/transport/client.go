@@ -187,9 +187,22 @@ func (c *Client) DialUnix(ctx context.Context, path string) (net.Conn, error) {
 	return nil, c.failed("open "+path+" on", err)
 }
 
+// farewell is how long the end of a channel waits for the news that all is over.
+const farewell = 200 * time.Millisecond
+
 // failed classifies what went wrong on an open connection.
 func (c *Client) failed(doing string, err error) error {
 	e := &Error{Doing: doing, Where: c.target.Name, Err: err}
+	var cut *ssh.ExitMissingError
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &cut) {
+		// A channel may end a moment before the connection that carried it.
+		t := time.NewTimer(farewell)
+		defer t.Stop()
+		select {
+		case <-c.done:
+		case <-t.C:
+		}
+	}
 	switch {
 	case c.Err() != nil:
 		e.Class, e.Err = ErrLost, c.Err()

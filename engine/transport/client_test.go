@@ -180,7 +180,7 @@ func shell(t *testing.T, command string) {
 func TestAuthRefused(t *testing.T) {
 	_, target := newServer(t)
 	stranger, _ := newKey(t)
-	target.Identities = []string{writeKey(t, stranger, ""), "/does/not/exist"}
+	target.Identities = []string{writeKey(t, stranger), "/does/not/exist"}
 	_, err := Dial(t.Context(), target, nil)
 	if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "/does/not/exist") || !strings.Contains(err.Error(), "try: ssh") {
 		t.Error(err)
@@ -209,7 +209,7 @@ func TestPassphrase(t *testing.T) {
 	s, target := newServer(t)
 	private, user := newKey(t)
 	s.allowed = user.PublicKey()
-	target.Identities = []string{writeKey(t, private, "secret")}
+	target.Identities = []string{lockKey(t, writeKey(t, private), "secret")}
 
 	_, err := Dial(t.Context(), target, nil)
 	if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "ssh-agent") {
@@ -251,7 +251,7 @@ func TestPromptStopsTheClock(t *testing.T) {
 	s, target := newServer(t)
 	private, user := newKey(t)
 	s.allowed = user.PublicKey()
-	target.Identities = []string{writeKey(t, private, "secret")}
+	target.Identities = []string{lockKey(t, writeKey(t, private), "secret")}
 	target.ConnectTimeout = 300 * time.Millisecond
 	dial(t, target, slowPrompter{time.Second})
 }

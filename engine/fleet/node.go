@@ -57,6 +57,7 @@ type DownError struct {
 	Reason string
 }
 
+// Error reads "node node1 is unreachable: …".
 func (e *DownError) Error() string {
 	if e.Reason == "" {
 		return fmt.Sprintf("node %s is %s", e.Node, e.State)

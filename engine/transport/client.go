@@ -193,9 +193,10 @@ const farewell = 200 * time.Millisecond
 // failed classifies what went wrong on an open connection.
 func (c *Client) failed(doing string, err error) error {
 	e := &Error{Doing: doing, Where: c.target.Name, Err: err}
-	var cut *ssh.ExitMissingError
-	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &cut) {
-		// A channel may end a moment before the connection that carried it.
+	stopped := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	if !stopped {
+		// A channel may end, in many words, a moment before the connection
+		// that carried it.
 		t := time.NewTimer(farewell)
 		defer t.Stop()
 		select {
@@ -206,7 +207,7 @@ func (c *Client) failed(doing string, err error) error {
 	switch {
 	case c.Err() != nil:
 		e.Class, e.Err = ErrLost, c.Err()
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case stopped:
 		e.Class = ErrTimeout
 	}
 	return e

@@ -63,6 +63,9 @@ func readDisk(x *libvirtxml.DomainDisk) DiskXML {
 	if t := x.Target; t != nil {
 		d.Target, d.Bus = Clean(t.Dev), Clean(t.Bus)
 	}
+	if x.Alias != nil {
+		d.Alias = Clean(x.Alias.Name)
+	}
 	if r := x.Driver; r != nil {
 		d.Format, d.Cache, d.Discard, d.IO = Clean(r.Type), Clean(r.Cache), Clean(r.Discard), Clean(r.IO)
 	}

@@ -66,6 +66,7 @@ type Domain struct {
 type DiskXML struct {
 	model.Disk
 	Bus           string
+	Alias         string // only while it runs
 	Pool, Volume  string // of a disk of type volume
 	Protocol      string // of a disk of type network
 	Discard, IO   string

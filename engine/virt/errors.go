@@ -118,6 +118,7 @@ func IsUnsupported(err error) bool {
 // QMPError is an error that QEMU or the guest agent answered with.
 type QMPError struct{ Class, Desc string }
 
+// Error gives the words, then the class.
 func (e *QMPError) Error() string { return Clean(e.Desc) + " (" + Clean(e.Class) + ")" }
 
 // failed classifies err, which came from the wire library after the request

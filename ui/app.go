@@ -217,5 +217,5 @@ func (a *app) news(u engine.Update) tea.Cmd {
 		e.Jobs, a.seen = u.Jobs, true
 	}
 	a.env = &e
-	return tea.Batch(append(cmds, a.renew())...)
+	return tea.Batch(append(cmds, a.renew(), a.revive())...)
 }

@@ -177,3 +177,39 @@ func TestSameJobPageComesUp(t *testing.T) {
 		t.Fatal("the job is not followed again")
 	}
 }
+
+// TestConfirmHasAProcessOfItsOwn ends the stream of a job that waits, as the
+// engine does, and confirms it: the page must hear of what follows.
+func TestConfirmHasAProcessOfItsOwn(t *testing.T) {
+	moved := func(s *uitest.Script) *uitest.Script {
+		return s.Copy("node1", "node2", 1, 1).Switch("node1", "node2", "")
+	}
+	d := withJob(t, moved)
+	d.fake.End("web01-node2-7f3a")
+	d.idle()
+	d.sees("moved, waits for your word").press("c", "y")
+	s := uitest.NewScript(d.now).Confirm("node1", "node2")
+	d.fake.Say("web01-node2-7f3a", s.Events...)
+	j := uitest.Fold(d.app.env.Jobs[0], s.Events)
+	d.fake.Push(nil, []model.Job{j})
+	d.idle()
+	d.sees("moved and confirmed", "let go")
+	if n := strings.Count(d.press("tab").screen(), "the guest runs here; it stood"); n != 1 {
+		t.Fatalf("after the second replay a line is there %d times", n)
+	}
+}
+
+// TestWayBack shows the job that sends a VM home from the page of the first.
+func TestWayBack(t *testing.T) {
+	moved := func(s *uitest.Script) *uitest.Script {
+		return s.Copy("node1", "node2", 1, 1).Switch("node1", "node2", "")
+	}
+	d := withJob(t, moved)
+	back := move("web01-node1-beef", 1, "web01", "node2", "node1", d.now)
+	back.SendsBack = "web01-node2-7f3a"
+	d.fake.Push(nil, append([]model.Job{back}, d.app.env.Jobs...))
+	d.idle()
+	d.sees("job web01-node1-beef brings it back to node1")
+	d.press("c").sees("confirm: not now, it is being sent back")
+	d.press("enter").sees("sends back web01-node2-7f3a")
+}

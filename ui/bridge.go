@@ -45,24 +45,34 @@ type (
 	}
 )
 
+// lingerFor is how long notable news waits for more of its kind: a replay comes
+// as a burst, and nobody sees five milliseconds.
+const lingerFor = 5 * time.Millisecond
+
 // gather reads ch: it waits for a first value, then takes what comes until the
-// interval since the last time is over, or until a value is notable; then it
-// takes what is there already. It returns false when ch is closed and gave
-// nothing.
+// interval since the last time is over, or, once a value is notable, until the
+// burst it came in is. It returns false when ch is closed and gave nothing.
 func gather[T any](ch <-chan T, last time.Time, take func(T) (notable bool)) bool {
 	v, ok := <-ch
 	if !ok {
 		return false
 	}
-	if wait := mergeFor - time.Since(last); !take(v) && wait > 0 {
+	wait := mergeFor - time.Since(last)
+	if take(v) {
+		wait = lingerFor
+	}
+	if wait > 0 {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 	loop:
 		for {
 			select {
 			case v, ok := <-ch:
-				if !ok || take(v) {
+				if !ok {
 					break loop
+				}
+				if take(v) {
+					timer.Reset(lingerFor)
 				}
 			case <-timer.C:
 				break loop
@@ -114,12 +124,17 @@ func (w *watch) changed(jobs []model.Job) bool {
 	now := make(map[model.JobID]string, len(jobs))
 	notable := len(jobs) != len(w.jobs)
 	for _, j := range jobs {
-		p := j.Current()
-		now[j.ID] = string(j.State) + "/" + string(p.ID) + "/" + string(p.Status)
+		now[j.ID] = stage(j)
 		notable = notable || w.jobs[j.ID] != now[j.ID]
 	}
 	w.jobs = now
 	return notable
+}
+
+// stage is the state and the phase of a job in one word.
+func stage(j model.Job) string {
+	p := j.Current()
+	return string(j.State) + "/" + string(p.ID) + "/" + string(p.Status)
 }
 
 func (w *watch) next() tea.Msg {
@@ -149,6 +164,9 @@ type follow struct {
 	cancel context.CancelFunc
 	ch     <-chan event.Event
 	last   time.Time
+	// ended is how the job stood when its process had no more to say; it may
+	// get another process, for a confirm or a recovery.
+	ended string
 }
 
 // take adds an event; of readings in a row all are kept, for the spark lines.

@@ -260,7 +260,7 @@ func TestJobsThatEndElsewhere(t *testing.T) {
 func TestAges(t *testing.T) {
 	d := drive(t, uitest.World(uitest.Epoch), nil)
 	d.sees("512").lacks(" ago")
-	d.pass(5*time.Second).sees("5 s", "running 5 s ago")
+	d.pass(7*time.Second).sees("7 s", "running 7 s ago")
 	d.pass(40 * time.Second).sees("was running").lacks("512")
 }
 

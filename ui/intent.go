@@ -18,6 +18,7 @@ const (
 	planTimeout  = 2 * time.Minute
 	startTimeout = time.Minute
 	doTimeout    = 30 * time.Second
+	backTimeout  = planTimeout + startTimeout // a way back is a move of its own
 )
 
 // apply does what pages want.
@@ -139,11 +140,15 @@ type doneMsg struct {
 }
 
 func (a *app) command(c screen.Command) tea.Cmd {
-	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(a.ctx, doTimeout)
+	wait, note := doTimeout, tea.Cmd(nil)
+	if c.Command.Kind == model.CommandRollback {
+		wait, note = backTimeout, a.say(screen.Note, "the rollback is being prepared")
+	}
+	return tea.Batch(note, func() tea.Msg {
+		ctx, cancel := context.WithTimeout(a.ctx, wait)
 		defer cancel()
 		return doneMsg{c, a.svc.Do(ctx, c.Job, c.Command)}
-	}
+	})
 }
 
 func (a *app) done(m doneMsg) tea.Cmd {

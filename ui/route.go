@@ -94,10 +94,27 @@ func (a *app) followNews(m followNews) tea.Cmd {
 		return nil
 	}
 	cmd := a.deliver(m.msg)
-	if _, ended := m.msg.(screen.FollowEnded); ended || a.follow != m.from {
+	if _, ended := m.msg.(screen.FollowEnded); ended {
+		j, _ := a.env.Job(m.from.id)
+		m.from.ended = stage(j)
 		return cmd
 	}
 	return tea.Batch(cmd, a.listen(m.from))
+}
+
+// revive follows a job again that had ended or waited, when the list says that
+// it goes on: a confirm and a recovery have a process of their own.
+func (a *app) revive() tea.Cmd {
+	f := a.follow
+	if f == nil || f.ended == "" {
+		return nil
+	}
+	if j, ok := a.env.Job(f.id); !ok || stage(j) == f.ended {
+		return nil
+	}
+	f.cancel()
+	a.follow = nil
+	return a.refollow()
 }
 
 // trail is the way to the page on top, for the first line.

@@ -40,6 +40,9 @@ type Job struct {
 	err     error
 	history []reading
 
+	// back is the job that moves the VM home again, if one does.
+	back model.JobID
+
 	focus  jobPane
 	scroll [jobPanes]int // lines above the end for the log, below the top for others
 }
@@ -58,6 +61,12 @@ func (s *Job) setEnv(e *Env) {
 	s.env = e
 	if j, ok := e.Job(s.id); ok {
 		s.listed = j
+	}
+	s.back = ""
+	for _, j := range e.Jobs {
+		if j.SendsBack == s.id && !j.State.Ended() {
+			s.back = j.ID
+		}
 	}
 	s.join()
 }
@@ -200,6 +209,8 @@ func (s *Job) do(id string) []Intent {
 		p := BandwidthPrompt(0)
 		p.Title, p.Hint, p.Input = "longest pause", "milliseconds that the guest may stand still at the switch", widget.NewInput("900")
 		return []Intent{Enter{ID: "downtime", Prompt: p}}
+	case "way-back":
+		return []Intent{OpenJob{s.back}}
 	case "vm":
 		return []Intent{OpenVM{s.job.VM, s.job.To}}
 	case "copy":
@@ -210,6 +221,10 @@ func (s *Job) do(id string) []Intent {
 
 // Scope implements Screen.
 func (s *Job) Scope() bind.Scope {
+	noBack := ""
+	if s.back == "" {
+		noBack = "the VM is not being sent back"
+	}
 	return append(bind.Scope{
 		{ID: "confirm", Keys: []string{"c"}, Title: "confirm", Help: "let go of what is left on the source", Group: "move", Class: bind.Asked, Rank: 1, Disabled: s.cannotConfirm()},
 		{ID: "abort", Keys: []string{"a"}, Title: "abort", Help: "stop the move and undo it; possible before the switch", Group: "move", Class: bind.Asked, Rank: 2, Disabled: s.cannotAbort()},
@@ -218,6 +233,7 @@ func (s *Job) Scope() bind.Scope {
 		{ID: "downtime", Keys: []string{"d"}, Title: "pause", Help: "change how long the guest may stand still at the switch", Group: "move", Rank: 6, Disabled: s.cannotTune()},
 		{ID: "next-pane", Keys: []string{"tab"}, Title: "pane", Help: "go to the next pane: checks, log, plan", Group: "look", Rank: 5},
 		{ID: "previous-pane", Keys: []string{"shift+tab"}, Show: "shift-tab", Title: "pane back", Help: "go to the pane before", Group: "look"},
+		{ID: "way-back", Keys: []string{"enter"}, Title: "the way back", Help: "open the job that brings the VM back", Group: "look", Rank: 1, Disabled: noBack},
 		{ID: "vm", Keys: []string{"v"}, Title: "its VM", Help: "open the VM", Group: "look"},
 		{ID: "copy", Keys: []string{"y"}, Title: "copy", Help: "copy a report in plain text to the terminal's clipboard", Group: "look"},
 		{ID: "esc", Keys: []string{"esc"}, Title: "back", Help: "go back; the move goes on", Group: "look", Rank: 7},

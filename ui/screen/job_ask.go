@@ -37,7 +37,10 @@ func (s *Job) cannotConfirm() string {
 	if why := s.over(); why != "" {
 		return why
 	}
-	if s.job.State != model.JobAwaiting {
+	switch {
+	case s.back != "":
+		return "it is being sent back"
+	case s.job.State != model.JobAwaiting:
 		return "the VM has not moved yet"
 	}
 	return ""
@@ -48,6 +51,8 @@ func (s *Job) cannotRollback() string {
 		return why
 	}
 	switch {
+	case s.back != "":
+		return "it is being sent back already"
 	case s.job.State == model.JobUndoing:
 		return "it is being undone already"
 	case s.job.Switched && s.job.State == model.JobRunning:
@@ -144,7 +149,7 @@ func (s *Job) askConfirm() Intent {
 	q.Lines = append(
 		q.Lines,
 		name(j.VMName)+" runs on "+name(j.To)+". What is left of it on "+name(j.From)+
-			", its definition and its copied disks, is let go.",
+			", "+leftovers(j)+", is let go.",
 		"After this the move cannot be rolled back; the way back is a new move.",
 	)
 	q.Yes, q.No = "confirm", "not yet"
@@ -155,6 +160,14 @@ func (s *Job) askConfirm() Intent {
 			return j.State == model.JobAwaiting
 		}),
 	}
+}
+
+// leftovers names what a move has left on its source.
+func leftovers(j model.Job) string {
+	if j.Plan != nil && len(j.Plan.Copies()) == 0 {
+		return "its definition"
+	}
+	return "its definition and the disks that were copied"
 }
 
 // worstAfter is a sentence about the first check that failed after the move.

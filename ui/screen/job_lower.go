@@ -92,7 +92,10 @@ func (s *Job) checks(w, h int) string {
 	if s.env.W < 120 {
 		lines[0] = text.Justify(ansi.Truncate(lines[0], w-18, ""), th.Faint.Render("tab: log, plan")+" ", w)
 	}
-	if room := h - len(lines); room > 2 {
+	switch room := h - len(lines); {
+	case room > len(model.RollbackSteps)+1 && len(j.Steps) > 0 && j.State != model.JobUndoing:
+		lines = append(append(lines, ""), s.stepLines(w)...)
+	case room > 2:
 		lines = append(lines, s.evidence(w, room)...)
 	}
 	return strings.Join(lines, "\n")

@@ -36,7 +36,7 @@ func (s *Job) gaugeLine(w int, title string, t transfer, p model.Phase) string {
 	th := s.env.Theme
 	fresh := Fresh
 	if s.job.Progress != nil && p.Status == model.PhaseActive {
-		fresh = s.env.Fresh(s.job.Progress.At)
+		fresh = s.env.FreshReading(s.job.Progress.At)
 	}
 	label := " " + th.Strong.Render(text.Fit(title, 7)) + "  "
 	num := ""
@@ -77,7 +77,7 @@ func (s *Job) gaugeLine(w int, title string, t transfer, p model.Phase) string {
 // height, they show whether the move gains on the guest.
 func (s *Job) rateLines(w int, roomy bool) []string {
 	th, p := s.env.Theme, s.job.Progress
-	fresh := s.env.Fresh(p.At)
+	fresh := s.env.FreshReading(p.At)
 	num := func(n uint64) string {
 		if fresh == Lost {
 			return text.Unknown
@@ -146,7 +146,7 @@ func (s *Job) endLine(w int) string {
 	th, p := s.env.Theme, s.job.Progress
 	to, look := timeToGo(s.job), th.Lead
 	switch {
-	case s.env.Fresh(p.At) == Lost:
+	case s.env.FreshReading(p.At) == Lost:
 		to, look = "no forecast: the numbers are too old", th.Warn
 	case p.Diverging != "":
 		to, look = theme.SignWarn+" "+to, th.Warn
@@ -154,16 +154,16 @@ func (s *Job) endLine(w int) string {
 		to, look = "no forecast yet", th.Muted
 	}
 	pause := ""
-	if p.Downtime > 0 && s.env.Fresh(p.At) != Lost {
+	if p.Downtime > 0 && s.env.FreshReading(p.At) != Lost {
 		pause = ", then a pause of about " + text.Duration(p.Downtime)
 	}
 	age := model.Age(p.At, s.env.Now)
 	sample := "last sample " + text.Clock(age) + " ago"
-	if age < s.env.StaleAfter() {
+	if age < s.env.ReadingStaleAfter() {
 		sample = "last sample just now"
 	}
 	right := th.Faint.Render(sample)
-	if age >= s.env.StaleAfter() {
+	if age >= s.env.ReadingStaleAfter() {
 		right = th.Warn.Render(sample)
 	}
 	return text.Justify("          "+look.Render(to)+th.Muted.Render(pause), right+" ", w)

@@ -172,6 +172,8 @@ func (s *Job) assurance(w int) string {
 		line, look = "start "+vm+" nowhere by hand before this is settled", th.Warn
 	case j.State == model.JobInterrupted:
 		line, look = "the process of this move is gone; `horcrux recover` looks at both hosts and settles it", th.Warn
+	case s.back != "":
+		line, look = "job "+name(s.back)+" brings it back to "+from+"; enter opens it", th.Accent
 	case j.State == model.JobAwaiting:
 		line = "c confirms and lets go of what is left on " + from + "; r sends it back, nothing is lost"
 	case j.State == model.JobRunning && j.Switched:

@@ -60,9 +60,27 @@ const (
 	Lost
 )
 
-// StaleAfter is the age from which a fact is stale: three polls, and no less
-// than two seconds, which a slow line alone may take.
-func (e *Env) StaleAfter() time.Duration { return max(3*e.Poll, 2*time.Second) }
+// idlePoll is how often the engine reads a node on which nothing is looked at.
+const idlePoll = 2 * time.Second
+
+// StaleAfter is the age from which a fact of the inventory is stale: three
+// polls, of a node that is read at its slowest.
+func (e *Env) StaleAfter() time.Duration { return 3 * max(e.Poll, idlePoll) }
+
+// ReadingStaleAfter is the age from which a reading of a move is stale: three
+// polls, and no less than two seconds, which a slow line alone may take.
+func (e *Env) ReadingStaleAfter() time.Duration { return max(3*e.Poll, 2*time.Second) }
+
+// FreshReading tells how a reading of a move may be shown now.
+func (e *Env) FreshReading(at time.Time) Freshness {
+	switch age := model.Age(at, e.Now); {
+	case at.IsZero() || age >= lostAfter:
+		return Lost
+	case age >= e.ReadingStaleAfter():
+		return Stale
+	}
+	return Fresh
+}
 
 // Fresh tells how a fact last seen at that time may be shown now.
 func (e *Env) Fresh(seen time.Time) Freshness {

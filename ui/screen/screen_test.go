@@ -110,10 +110,13 @@ func TestAges(t *testing.T) {
 	for _, c := range []struct {
 		age  time.Duration
 		want Freshness
-	}{{0, Fresh}, {time.Second, Fresh}, {2 * time.Second, Stale}, {29 * time.Second, Stale}, {30 * time.Second, Lost}, {time.Hour, Lost}} {
+	}{{0, Fresh}, {5 * time.Second, Fresh}, {6 * time.Second, Stale}, {29 * time.Second, Stale}, {30 * time.Second, Lost}, {time.Hour, Lost}} {
 		if got := e.Fresh(e.Now.Add(-c.age)); got != c.want {
 			t.Errorf("a fact of %v is %v, want %v", c.age, got, c.want)
 		}
+	}
+	if e.FreshReading(e.Now.Add(-time.Second)) != Fresh || e.FreshReading(e.Now.Add(-2*time.Second)) != Stale {
+		t.Error("a reading of a move is not stale after two seconds")
 	}
 	if e.Fresh(time.Time{}) != Lost {
 		t.Error("a fact that never was is not lost")

@@ -195,7 +195,7 @@ func jobRow(e *Env, j model.Job) widget.Row {
 	if f, known := overall(j); known && j.State != model.JobRefused && (ticking(j) || f == 1) && j.State != model.JobUndone {
 		fresh := Fresh
 		if ticking(j) && j.Progress != nil && !j.Switched && cur.ID != model.PhaseGate && cur.ID != model.PhaseSwitch {
-			fresh = e.Fresh(j.Progress.At)
+			fresh = e.FreshReading(j.Progress.At)
 		}
 		look := th.Accent
 		if j.Switched {
@@ -226,7 +226,7 @@ func jobNote(e *Env, j model.Job) string {
 		if t := timeToGo(j); t != "" {
 			parts = append(parts, t)
 		}
-		if a := model.Age(j.Progress.At, e.Now); a >= e.StaleAfter() && !j.Switched {
+		if a := model.Age(j.Progress.At, e.Now); a >= e.ReadingStaleAfter() && !j.Switched {
 			parts = append(parts, "last sample "+text.Clock(a)+" ago")
 		}
 		return strings.Join(parts, ", ")

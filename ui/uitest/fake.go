@@ -81,7 +81,17 @@ func (f *Fake) Say(id model.JobID, events ...event.Event) {
 	}
 }
 
-// Asked, Started and Done list what was wanted so far.
+// End closes the stream of a job: its process is gone.
+func (f *Fake) End(id model.JobID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if ch := f.follow[id]; ch != nil {
+		close(ch)
+		delete(f.follow, id)
+	}
+}
+
+// Asked lists the pre-flights that were asked for.
 func (f *Fake) Asked() []model.Request {
 	f.mu.Lock()
 	defer f.mu.Unlock()

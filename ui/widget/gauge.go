@@ -96,8 +96,10 @@ func Chart(values []float64, w, h int, top float64) []string {
 			switch n := level - floor; {
 			case n <= 0:
 				b.WriteByte(' ')
+			case n > steps: // under the top: a light fill
+				b.WriteString(theme.Fill)
 			default:
-				b.WriteString(theme.Sparks[min(n, steps)-1])
+				b.WriteString(theme.Sparks[n-1])
 			}
 		}
 		lines[row] = text.Fit(b.String(), w)

@@ -119,7 +119,7 @@ func TestSparkAndChart(t *testing.T) {
 			within(t, "chart", strings.Join(c, "\n"), w, h)
 		}
 	}
-	if got := strings.Join(Chart([]float64{0, 1, 2}, 3, 2, 2), "|"); got != "  █| ██" {
+	if got := strings.Join(Chart([]float64{0, 1, 2}, 3, 2, 2), "|"); got != "  █| █░" {
 		t.Fatalf("%q", got)
 	}
 }

@@ -52,7 +52,7 @@ func (s *Job) gaugeLine(w int, title string, t transfer, p model.Phase) string {
 	default:
 		num = text.Bytes(t.total-min(t.left, t.total)) + " of " + text.Bytes(t.total) + ", " + text.Bytes(t.left) + " left"
 	}
-	numW := min(34, max(12, w*3/8))
+	numW := min(34, max(12, w*2/5))
 	bar := w - text.Width(label) - numW - 10
 	look := th.Accent
 	switch {
@@ -101,11 +101,12 @@ func (s *Job) rateLines(w int, roomy bool) []string {
 	if p.Throttle > 0 {
 		extra = append(extra, fmt.Sprintf("guest slowed by %d %%", p.Throttle))
 	}
-	limit := "no limit set"
-	if p.Bandwidth > 0 {
-		limit = "limit " + bandwidthWord(p.Bandwidth)
+	switch {
+	case p.Bandwidth > 0:
+		extra = append(extra, "limit "+bandwidthWord(p.Bandwidth))
+	case w >= 100:
+		extra = append(extra, "no limit set")
 	}
-	extra = append(extra, limit)
 	total := p.MemRate + p.DiskRate
 	if !roomy {
 		spark := 0
@@ -166,7 +167,11 @@ func (s *Job) endLine(w int) string {
 	if age >= s.env.ReadingStaleAfter() {
 		right = th.Warn.Render(sample)
 	}
-	return text.Justify("          "+look.Render(to)+th.Muted.Render(pause), right+" ", w)
+	left := "          " + look.Render(to) + th.Muted.Render(pause)
+	if age < s.env.ReadingStaleAfter() && text.Width(left)+text.Width(sample)+3 > w {
+		return text.Fit(left, w) // why there is no forecast matters more than a fresh age
+	}
+	return text.Justify(left, right+" ", w)
 }
 
 // resultLines are the panel of how it ended: outcome, owner, cause, next step.

@@ -146,7 +146,10 @@ func (s *Job) crossing(w int) []string {
 		}
 		if known && moving && !j.Switched {
 			middle = text.Percent(f)
-			if t := timeToGo(j); t != "" && !strings.HasPrefix(t, "will not") {
+			switch t := timeToGo(j); {
+			case strings.HasPrefix(t, "will not"):
+				middle += ", will not converge"
+			case t != "":
 				middle += ", " + t
 			}
 		}

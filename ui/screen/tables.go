@@ -50,7 +50,7 @@ func nodeRow(e *Env, n model.Node, w int) widget.Row {
 	}
 	note := ""
 	if w >= 110 {
-		note = text.FitRight(text.Bytes(used)+" of "+text.Bytes(n.MemTotal), 18)
+		note = text.FitRight(text.Bytes(used)+" of "+text.Bytes(n.MemTotal), 19)
 	}
 	row := widget.Row{Cells: []widget.Cell{
 		first, state,

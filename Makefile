@@ -7,7 +7,7 @@ BIN      := bin/horcrux
 DEMO_DIR ?= /var/lib/horcrux-lab
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: build demo demo-down test test-unit test-lab bench lint vuln golden clean
+.PHONY: build demo demo-down test test-unit test-lab test-lab-engine bench lint vuln golden clean
 
 build:
 	$(GO) build -o $(BIN) .
@@ -27,7 +27,12 @@ test-unit:
 # Real hosts, real migrations. Needs root; installs what is missing, starts
 # labs of its own beside any other, and removes them again.
 test-lab: build
-	HORCRUX=$(abspath $(BIN)) $(GO) test -tags lab -count 1 -p 1 -timeout 25m ./lab ./engine/... ./cli ./test
+	HORCRUX=$(abspath $(BIN)) $(GO) test -tags lab -count 1 -p 1 -timeout 25m ./lab ./test
+
+# The connection and the inventory on real hosts, with faults of their own.
+test-lab-engine: build
+	$(BIN) lab up --prefix hc --subnet 10.79.0.0/24 --nodes 2 --vms minimal
+	$(GO) test -tags lab -count 1 -p 1 -timeout 15m ./engine/fleet ./engine/inventory; s=$$?; $(BIN) lab down --prefix hc; exit $$s
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./ui/... ./engine/...

@@ -16,7 +16,7 @@ var only = map[string][]string{
 	"golang.org/x/crypto/ssh*":           {"engine/transport", "lab"},
 	"charm.land/*":                       {"ui*"},
 	"os/exec":                            {"engine/transport", "engine/worker", "lab", "cli"},
-	"horcrux/ui":                         {"cli"},
+	"horcrux/ui":                         {"cli", "ui*"},
 	"horcrux/ui/*":                       {"ui*"},
 	"horcrux/lab":                        {".", "cli", "test"},
 	"horcrux/cli":                        {"."},
@@ -39,7 +39,7 @@ var never = map[string][]string{
 
 func matches(pattern, s string) bool {
 	if p, ok := strings.CutSuffix(pattern, "*"); ok {
-		return strings.HasPrefix(s, p) || s == strings.TrimSuffix(p, "/")
+		return strings.HasPrefix(s, p)
 	}
 	return pattern == s
 }

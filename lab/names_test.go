@@ -58,7 +58,8 @@ func TestNames(t *testing.T) {
 }
 
 func TestMACAndUUID(t *testing.T) {
-	if macOf("a", "b") == macOf("ab") || macOf("a", "b") != macOf("a", "b") || !strings.HasPrefix(macOf("x"), "52:54:00:") {
+	first, again := macOf("a", "b"), macOf("a", "b")
+	if first == macOf("ab") || first != again || !strings.HasPrefix(macOf("x"), "52:54:00:") {
 		t.Error("addresses do not follow from names")
 	}
 	a, b := randomUUID(), randomUUID()

@@ -40,6 +40,7 @@ func (h *host) Status(context.Context) (model.DomainStatus, error) {
 	}
 	return h.st, nil
 }
+
 func (h *host) Destroy(context.Context) error {
 	to := words["missing"]
 	if h.st.Persistent {

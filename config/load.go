@@ -35,12 +35,16 @@ func Load(path string) (Config, error) {
 
 // parse is Load without the file and the surroundings.
 func parse(path, text, home string) (Config, error) {
+	pos, deep := scan(text)
+	if deep {
+		return Config{}, &Error{Path: path, Problem: "is nested too deeply", Remedy: "this is not a configuration file"}
+	}
 	var root map[string]any
 	if _, err := toml.Decode(text, &root); err != nil {
 		return Config{}, syntaxError(path, err)
 	}
 	l := loader{
-		problems: problems{path: path, pos: scanPositions(text)},
+		problems: problems{path: path, pos: pos},
 		home:     home,
 		cfg:      Default(),
 		seen:     map[string]bool{},

@@ -142,6 +142,18 @@ func TestLoadAccepts(t *testing.T) {
 	}
 }
 
+// The TOML library would think about these for hours.
+func TestLoadRefusesDepth(t *testing.T) {
+	for _, text := range []string{
+		"a = " + strings.Repeat("[", maxSize-4), "a = " + strings.Repeat("{a=", maxSize/3-4), strings.Repeat("a.", maxSize/2-4) + "a = 1",
+		"[" + strings.Repeat("a.", maxSize/2-4) + "a]\n",
+	} {
+		if _, err := parse("f", text, home); err == nil || !strings.Contains(err.Error(), "nested too deeply") {
+			t.Errorf("%s…: %.80v", text[:10], err)
+		}
+	}
+}
+
 func TestLoadFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.toml")
 	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), path) {

@@ -15,10 +15,21 @@ import (
 type positions map[string]int
 
 func scanPositions(src string) positions {
+	pos, _ := scan(src)
+	return pos
+}
+
+// scan also tells whether something is nested deeper than maxDepth; what lies
+// below is then not looked at.
+func scan(src string) (pos positions, deep bool) {
 	s := scanner{src: src, line: 1, pos: positions{}, tables: map[string]int{}}
 	s.document()
-	return s.pos
+	return s.pos, s.deep
 }
+
+// maxDepth is more than a configuration has, and few enough for the TOML
+// library, whose time grows with the cube of it.
+const maxDepth = 16
 
 // at finds the line of a key, or of the nearest table around it.
 func (p positions) at(path string) int {
@@ -40,6 +51,9 @@ type scanner struct {
 	i    int
 	line int
 	pos  positions
+	// depth is how deep the present value lies, deep that one lay too deep.
+	depth int
+	deep  bool
 	// tables counts the elements of every array of tables met so far.
 	tables map[string]int
 }
@@ -120,6 +134,9 @@ func (s *scanner) pair(base string) {
 func (s *scanner) key() []string {
 	var parts []string
 	for {
+		if len(parts) > maxDepth {
+			s.deep, s.i = true, len(s.src)
+		}
 		s.blank(false)
 		switch c := s.peek(); {
 		case c == '"' || c == '\'':
@@ -145,6 +162,10 @@ func (s *scanner) key() []string {
 }
 
 func (s *scanner) value(path string) {
+	if s.depth++; s.depth > maxDepth {
+		s.deep, s.i = true, len(s.src)
+	}
+	defer func() { s.depth-- }()
 	s.blank(true)
 	switch s.peek() {
 	case '"', '\'':

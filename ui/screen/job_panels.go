@@ -199,7 +199,7 @@ func (s *Job) resultLines(w int, roomy bool) []string {
 	}
 	add("cause", name(r.Reason), th.Text)
 	if n, all, worst := tally(j, model.StageAfter); all > 0 {
-		words := "all " + text.Count(all, "check") + " passed"
+		words := text.Count(all, "check") + " after the move, none failed"
 		if n > 0 {
 			words = fmt.Sprintf("%d of %d did not pass: %s", n, all, worst)
 		}

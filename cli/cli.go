@@ -54,6 +54,8 @@ type app struct {
 	env    []string
 	config string // --config
 	output string // -o
+	plain  bool   // --plain
+	asker  *asker // nil where nobody can be asked
 }
 
 // getenv reads the environment that Main was given.
@@ -102,11 +104,13 @@ func newRoot(a *app) *cobra.Command {
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &ExitError{Code: ExitUsage, Err: err} })
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration file")
+	root.Flags().BoolVar(&a.plain, "plain", false, "print lines instead of drawing a screen: for screen readers and logs")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newNodesCommand(a), newVMsCommand(a), newPlanCommand(a), newMigrateCommand(a), newHealthCommand(a),
-		newJobsCommand(a), newJobCommand(a), newAbortCommand(a), newConfirmCommand(a), newRollbackCommand(a),
-		newRecoverCommand(a), newDoctorCommand(a), newLabCommand(a.streams), newWorkerCommand(a),
+		newJobsCommand(a), newJobCommand(a), newTuneCommand(a), newAbortCommand(a), newConfirmCommand(a), newRollbackCommand(a),
+		newPowerCommand(a), newSnapshotCommand(a), newMaintenanceCommand(a),
+		newRecoverCommand(a), newDoctorCommand(a), newAuditCommand(a), newLabCommand(a.streams), newWorkerCommand(a),
 	)
 	return root
 }

@@ -2,10 +2,19 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
+	"time"
 
+	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
+	"horcrux/config"
+	"horcrux/engine"
+	"horcrux/engine/model"
 	"horcrux/engine/worker"
 	"horcrux/ui"
 )
@@ -13,16 +22,88 @@ import (
 // console opens the terminal console.
 func (a *app) console(ctx context.Context) error {
 	cfg, err := a.load()
+	var none *config.ErrNoConfig
+	if errors.As(err, &none) && a.terminal() && !a.plain {
+		if err := a.firstRun(ctx, none.Places[0]); err != nil {
+			return err
+		}
+		cfg, err = a.load()
+	}
 	if err != nil {
 		return err
 	}
-	e, err := a.open()
+	e, err := a.openForConsole(cfg)
 	if err != nil {
 		return err
 	}
 	defer e.Close()
+	if because := a.plainly(cfg); because != "" {
+		return ui.Plain(ctx, e, a.out, time.Now, because)
+	}
+	return ui.Run(ctx, e, a.consoleOptions(cfg))
+}
+
+// plainly says who wants lines instead of a screen: the flag, then the
+// environment, then the configuration; empty if nobody does.
+func (a *app) plainly(cfg config.Config) string {
+	switch {
+	case a.plain:
+		return "--plain"
+	case a.getenv("HORCRUX_PLAIN") != "":
+		return "HORCRUX_PLAIN"
+	case cfg.UI.Plain:
+		return "plain = true in " + cfg.Path
+	}
+	return ""
+}
+
+func (a *app) consoleOptions(cfg config.Config) ui.Options {
 	out, _ := a.out.(*os.File)
-	return ui.Run(ctx, e, ui.Options{Config: cfg, In: a.in, Out: out, Environ: a.env})
+	o := ui.Options{Config: cfg, In: a.in, Out: out, Environ: a.env}
+	dir, err := engine.StateDir(a.getenv)
+	if err != nil {
+		return o
+	}
+	path := filepath.Join(dir, "columns") // the columns of VMs that are not shown, a line each
+	if b, err := os.ReadFile(path); err == nil {
+		o.Hidden = strings.Fields(string(b))
+	}
+	o.KeepColumns = func(hidden []string) {
+		_ = renameio.WriteFile(path, []byte(strings.Join(hidden, "\n")+"\n"), 0o600) // only a habit: its loss is no harm
+	}
+	return o
+}
+
+// firstRun leads to a configuration file.
+func (a *app) firstRun(ctx context.Context, path string) error {
+	out, _ := a.out.(*os.File)
+	return ui.FirstRun(ctx, ui.FirstOptions{
+		Options: ui.Options{In: a.in, Out: out, Environ: a.env},
+		Hosts:   config.Discover(a.getenv("HOME")),
+		Path:    path,
+		Try:     a.tryHost,
+	})
+}
+
+// tryHost connects to one host, asks nobody anything, and says what it is.
+func (a *app) tryHost(ctx context.Context, h config.Candidate) (model.Node, error) {
+	worker, err := workerCommand()
+	if err != nil {
+		return model.Node{}, err
+	}
+	e, err := engine.Open(config.NodesOf([]config.Candidate{h}), engine.Options{Worker: worker, Env: a.getenv})
+	if err != nil {
+		return model.Node{}, err
+	}
+	defer e.Close()
+	if err := e.Wait(ctx); err != nil {
+		return model.Node{}, fmt.Errorf("no answer in time: %w", err)
+	}
+	n := e.Snapshot().Nodes[0]
+	if n.State != model.NodeUp && n.State != model.NodeBusy {
+		return n, fmt.Errorf("%s: %s", n.State, n.Reason)
+	}
+	return n, nil
 }
 
 // newWorkerCommand is the process of one job; the engine starts it.

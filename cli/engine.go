@@ -43,9 +43,19 @@ func (a *app) open() (*engine.Engine, error) {
 	}
 	o := engine.Options{Worker: worker, Env: a.getenv}
 	if a.terminal() {
-		o.Prompter = &asker{a}
+		a.asker = &asker{a: a}
+		o.Prompter = a.asker
 	}
 	return engine.Open(c, o)
+}
+
+// openForConsole is open with an engine whose questions the console shows.
+func (a *app) openForConsole(c config.Config) (*engine.Engine, error) {
+	worker, err := workerCommand()
+	if err != nil {
+		return nil, err
+	}
+	return engine.Open(c, engine.Options{Worker: worker, Env: a.getenv, Desk: true})
 }
 
 // withCluster runs do with an engine whose nodes have answered, or are known
@@ -56,12 +66,30 @@ func (a *app) withCluster(ctx context.Context, do func(*engine.Engine) error) er
 		return err
 	}
 	defer e.Close()
-	waitCtx, cancel := context.WithTimeout(ctx, openWithin)
-	defer cancel()
-	if err := e.Wait(waitCtx); err != nil && ctx.Err() != nil {
-		return ctx.Err()
+	if err := a.awaitNodes(ctx, e); err != nil {
+		return err
+	}
+	// The jobs say which copy of a VM that moves is the VM.
+	if _, err := e.Jobs(ctx); err != nil {
+		return err
 	}
 	return do(e)
+}
+
+// awaitNodes waits for the nodes' first answers; the time in which a person
+// answers a question does not count.
+func (a *app) awaitNodes(ctx context.Context, e *engine.Engine) error {
+	for {
+		waitCtx, cancel := context.WithTimeout(ctx, openWithin)
+		err := e.Wait(waitCtx)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if a.asker == nil || !a.asker.since(openWithin) {
+			return nil
+		}
+	}
 }
 
 // workerCommand is this program as the process of a job.
@@ -94,16 +122,6 @@ func (a *app) ask(question string, yes bool) error {
 		return nil
 	}
 	return usage("not confirmed, nothing was changed")
-}
-
-// asker asks for passphrases on the terminal.
-type asker struct{ a *app }
-
-// Passphrase asks for one, without showing it.
-func (k *asker) Passphrase(_ context.Context, file string) ([]byte, error) {
-	fmt.Fprintf(k.a.err, "Passphrase for %s: ", file)
-	defer fmt.Fprintln(k.a.err)
-	return term.ReadPassword(int(k.a.in.Fd()))
 }
 
 // findVM finds a VM by name, node/name or UUID. What a move left on its source

@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"horcrux/engine"
-	"horcrux/engine/event"
 	"horcrux/engine/model"
 )
 
@@ -48,7 +47,9 @@ func newJobsCommand(a *app) *cobra.Command {
 
 func jobRow(j model.Job) []string {
 	phase := "-"
-	if !j.State.Ended() {
+	if j.State == model.JobQueued {
+		phase = fmt.Sprintf("place %d: %s", j.Place, j.Waits)
+	} else if !j.State.Ended() {
 		if p := j.Current(); p.ID != "" {
 			phase = model.PhaseTitles[p.ID]
 		}
@@ -115,8 +116,9 @@ func newAbortCommand(a *app) *cobra.Command {
 					return err
 				}
 				err = a.watch(cmd.Context(), e, j.ID, after)
-				if exit, ok := err.(*ExitError); ok && exit.Code == ExitUndone {
-					return nil // that is what was asked for
+				// Undone, or refused out of the queue, is what was asked for.
+				if exit, ok := err.(*ExitError); ok && (exit.Code == ExitUndone || exit.Code == ExitRefused) {
+					return nil
 				}
 				return err
 			})
@@ -136,14 +138,18 @@ func newConfirmCommand(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := a.ask(fmt.Sprintf("Delete what is left of %s on %s? %s has the VM.", j.VMName, j.From, j.To), yes); err != nil {
+				left, has := j.From, j.To
+				if j.Result != nil && j.Result.Owner == j.From {
+					left, has = j.To, j.From // the source was restored
+				}
+				if err := a.ask(fmt.Sprintf("Delete what is left of %s on %s? %s has the VM.", j.VMName, left, has), yes); err != nil {
 					return err
 				}
 				after := e.Last(j.ID)
 				if err := e.Confirm(cmd.Context(), j.ID); err != nil {
 					return err
 				}
-				return a.watch(cmd.Context(), e, j.ID, after)
+				return asWished(a.watch(cmd.Context(), e, j.ID, after))
 			})
 		},
 	}
@@ -152,14 +158,24 @@ func newConfirmCommand(a *app) *cobra.Command {
 }
 
 func newRollbackCommand(a *app) *cobra.Command {
-	var yes bool
+	var yes, restore bool
 	cmd := &cobra.Command{
 		Use: "rollback ID", Short: "Take a move back: undo it, or send the VM home while it runs", Args: exactly("a job"),
+		Long: "Take a move back. Before its switch it is undone; after it the VM is sent home while\n" +
+			"it runs. Neither loses anything. If the guest has died on the target,\n" +
+			"--restore-source boots the source's frozen disks: what was written since the switch\n" +
+			"is lost, the target is fenced first, and the VM's name must be typed.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if restore && !a.terminal() {
+				return usage("--restore-source wants the VM's name typed, and there is no terminal to type it on")
+			}
 			return a.withCluster(cmd.Context(), func(e *engine.Engine) error {
 				j, err := a.findJob(e, args[0])
 				if err != nil {
 					return err
+				}
+				if restore {
+					return a.restore(cmd.Context(), e, j)
 				}
 				question := fmt.Sprintf("Undo the move of %s and leave it on %s?", j.VMName, j.From)
 				if j.Switched {
@@ -179,59 +195,11 @@ func newRollbackCommand(a *app) *cobra.Command {
 				if id != j.ID {
 					return a.watch(cmd.Context(), e, id, 0)
 				}
-				err = a.watch(cmd.Context(), e, id, after)
-				if exit, ok := err.(*ExitError); ok && exit.Code == ExitUndone {
-					return nil // that is what was asked for
-				}
-				return err
+				return asWished(a.watch(cmd.Context(), e, id, after))
 			})
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "ask nothing")
+	cmd.Flags().BoolVar(&restore, "restore-source", false, "the guest is dead on the target: boot the source's frozen disks, and lose what was written since")
 	return a.addOutput(cmd)
-}
-
-func newRecoverCommand(a *app) *cobra.Command {
-	return a.addOutput(&cobra.Command{
-		Use: "recover", Short: "Settle what a crash left behind", Args: exactly(),
-		Long: "Look at every job whose process is gone before its end, ask both of its nodes, and\n" +
-			"settle what is unambiguous. What only a person can decide is listed; then the exit\n" +
-			"code is 5. Jobs that wait for a confirm are left alone.",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withCluster(cmd.Context(), func(e *engine.Engine) error {
-				var open []string
-				n := 0
-				err := e.Recover(cmd.Context(), func(ev event.Event) { a.showOne(ev) }, func(s engine.Settled) {
-					n++
-					switch {
-					case s.Err != nil:
-						open = append(open, fmt.Sprintf("job %s (%s): %v", s.Job.ID, s.Job.VMName, s.Err))
-					case s.Result.Outcome == model.OutcomePerson:
-						open = append(open, fmt.Sprintf("job %s (%s): %s", s.Job.ID, s.Job.VMName, sentence(s.Result)))
-					}
-				})
-				if err != nil {
-					return err
-				}
-				if n == 0 && !a.json() {
-					fmt.Fprintln(a.out, "nothing to settle")
-				}
-				if len(open) == 0 {
-					return nil
-				}
-				msg := "a person must decide:"
-				for _, o := range open {
-					msg += "\n  " + o
-				}
-				return &ExitError{Code: ExitPerson, Err: fmt.Errorf("%s", msg)}
-			})
-		},
-	})
-}
-
-func (a *app) showOne(e event.Event) {
-	ch := make(chan event.Event, 1)
-	ch <- e
-	close(ch)
-	_, _ = a.show(ch)
 }

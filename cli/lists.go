@@ -94,8 +94,16 @@ func vmRow(v model.VM) []string {
 	}
 	return []string{
 		v.Name, string(v.Node), state, fmt.Sprint(v.VCPUs), size(v.Memory), fmt.Sprint(disks), string(v.Agent), addr,
-		orDash(string(v.Job)), string(v.UUID),
+		orDash(jobOf(v)), string(v.UUID),
 	}
+}
+
+// jobOf names the move that has hold of a VM, and whose it is if not ours.
+func jobOf(v model.VM) string {
+	if m := v.Mark; m != nil && !m.Ours && m.By != "" && m.Job == v.Job {
+		return string(v.Job) + " of " + m.By
+	}
+	return string(v.Job)
 }
 
 func newHealthCommand(a *app) *cobra.Command {

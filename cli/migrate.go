@@ -5,74 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
-	"strconv"
+	"slices"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"horcrux/engine"
 	"horcrux/engine/model"
 )
-
-// moveFlags are what plan and migrate share.
-type moveFlags struct {
-	to, mode, bandwidth string
-	downtime            time.Duration
-	noConverge          bool
-}
-
-func (f *moveFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.to, "to", "", "the node to move to")
-	cmd.Flags().StringVar(&f.mode, "mode", "", "live, online, offline or block (default: the configuration's)")
-	cmd.Flags().StringVar(&f.bandwidth, "bandwidth", "", "limit in MiB/s, 0 for none")
-	cmd.Flags().DurationVar(&f.downtime, "max-downtime", 0, "longest pause to aim at, such as 300ms")
-	cmd.Flags().BoolVar(&f.noConverge, "no-auto-converge", false, "never throttle the guest")
-}
-
-// request turns arguments into a request for a VM that exists.
-func (f *moveFlags) request(a *app, c model.Cluster, vmArg string) (model.Request, model.VM, error) {
-	cfg, err := a.load()
-	if err != nil {
-		return model.Request{}, model.VM{}, err
-	}
-	vm, err := findVM(c, vmArg)
-	if err != nil {
-		return model.Request{}, vm, err
-	}
-	to, err := findNode(c, f.to)
-	if err != nil {
-		return model.Request{}, vm, err
-	}
-	r := model.Request{VM: vm.UUID, From: vm.Node, To: to, Mode: model.Mode(cfg.Migration.Mode), Options: model.Options{
-		Bandwidth: cfg.Migration.Bandwidth, MaxDowntime: cfg.Migration.MaxDowntime, AutoConverge: cfg.Migration.AutoConverge && !f.noConverge,
-	}}
-	if f.mode != "" {
-		r.Mode = model.Mode(f.mode)
-	}
-	if f.downtime > 0 {
-		r.Options.MaxDowntime = f.downtime
-	}
-	if f.bandwidth != "" {
-		if r.Options.Bandwidth, err = strconv.ParseUint(f.bandwidth, 10, 40); err != nil {
-			return r, vm, usage("--bandwidth %q: want a whole number of MiB/s", f.bandwidth)
-		}
-	}
-	return r, vm, nil
-}
-
-// check refuses what is wrong before any node is asked.
-func (f *moveFlags) check() error {
-	switch {
-	case f.to == "":
-		return usage("say where to: --to NODE")
-	case f.mode != "" && !model.Mode(f.mode).Valid():
-		return usage("--mode %q: want live, online, offline or block", f.mode)
-	case f.downtime < 0:
-		return usage("--max-downtime %s: want a time above zero", f.downtime)
-	}
-	return nil
-}
 
 func newPlanCommand(a *app) *cobra.Command {
 	var f moveFlags
@@ -137,10 +77,12 @@ func newMigrateCommand(a *app) *cobra.Command {
 		noConfirm   bool
 	)
 	cmd := &cobra.Command{
-		Use: "migrate VM --to NODE", Short: "Move a VM", Args: exactly("a VM"),
-		Long: "Move a VM to another node. The move goes on in a process of its own: ctrl-c ends\n" +
-			"the watching, never the move. With --yes nothing is asked, and what is left on the\n" +
-			"source is let go once all checks have passed.",
+		Use: "migrate VM [VM...] --to NODE", Short: "Move one VM or several", Args: someVMs,
+		Long: "Move VMs to another node. Each move goes on in a process of its own: ctrl-c ends\n" +
+			"the watching, never the move. Moves wait in a queue for their turn, as many at a\n" +
+			"time as parallel_per_node allows; horcrux jobs shows it. With --yes nothing is asked,\n" +
+			"and what is left on the source is let go once all checks have passed. Of several\n" +
+			"moves each has its own result, and the exit code is the worst of them.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
 				return err
@@ -149,12 +91,22 @@ func newMigrateCommand(a *app) *cobra.Command {
 				return usage("a move must be confirmed, and there is no terminal to ask on: add --yes")
 			}
 			return a.withCluster(cmd.Context(), func(e *engine.Engine) error {
-				r, _, err := f.request(a, e.Snapshot(), args[0])
-				if err != nil {
-					return err
+				var rs []model.Request
+				for _, arg := range args {
+					r, _, err := f.request(a, e.Snapshot(), arg)
+					if err != nil {
+						return err
+					}
+					if slices.ContainsFunc(rs, func(o model.Request) bool { return o.VM == r.VM }) {
+						return usage("%s is named twice", arg)
+					}
+					r.Options.AutoConfirm = yes && !noConfirm
+					rs = append(rs, r)
 				}
-				r.Options.AutoConfirm = yes && !noConfirm
-				return a.migrate(cmd.Context(), e, r, yes, detach)
+				if len(rs) > 1 {
+					return a.migrateAll(cmd.Context(), e, rs, yes, detach)
+				}
+				return a.migrate(cmd.Context(), e, rs[0], yes, detach)
 			})
 		},
 	}

@@ -129,5 +129,8 @@ func sentence(r *model.Result) string {
 	if r.Next != "" {
 		parts = append(parts, r.Next)
 	}
+	if r.Decide != nil {
+		parts = append(parts, "what is known:"+decisionText(r.Decide))
+	}
 	return strings.Join(parts, "\n  ")
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"horcrux/engine/event"
@@ -15,6 +16,12 @@ const progressEvery = 2 * time.Second
 // show prints what a job says, as lines for people or as JSON, and returns its
 // last result.
 func (a *app) show(ch <-chan event.Event) (*model.Result, error) {
+	return a.showAs("", &sync.Mutex{}, ch)
+}
+
+// showAs is show for one job of several: each line begins with name, and mu
+// keeps the lines of different jobs whole.
+func (a *app) showAs(name string, mu *sync.Mutex, ch <-chan event.Event) (*model.Result, error) {
 	var (
 		res  *model.Result
 		last time.Time
@@ -24,7 +31,10 @@ func (a *app) show(ch <-chan event.Event) (*model.Result, error) {
 			res = e.Result
 		}
 		if a.json() {
-			if err := a.printLine(e); err != nil {
+			mu.Lock()
+			err := a.printLine(e)
+			mu.Unlock()
+			if err != nil {
 				return res, err
 			}
 			continue
@@ -36,7 +46,9 @@ func (a *app) show(ch <-chan event.Event) (*model.Result, error) {
 			last = e.Time
 		}
 		if line := describe(e); line != "" {
-			fmt.Fprintf(a.out, "%s  %s\n", e.Time.Local().Format("15:04:05"), line)
+			mu.Lock()
+			fmt.Fprintf(a.out, "%s  %s%s\n", e.Time.Local().Format("15:04:05"), name, line)
+			mu.Unlock()
 		}
 	}
 	return res, nil
@@ -70,6 +82,9 @@ func describePhase(p model.Phase) string {
 		return ""
 	}
 	s := fmt.Sprintf("%-10s %s", model.PhaseTitles[p.ID], p.Status)
+	if p.ID == model.PhaseQueue && p.Status == model.PhaseActive {
+		s = fmt.Sprintf("%-10s place %d", model.PhaseTitles[p.ID], p.Place)
+	}
 	if p.Detail != "" {
 		s += ": " + p.Detail
 	}

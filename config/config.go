@@ -28,6 +28,8 @@ type SSH struct {
 	KnownHosts     string
 	ConfigFile     string // ~/.ssh/config
 	ConnectTimeout time.Duration
+	// Sudo runs what needs more than the user may through sudo -n.
+	Sudo bool
 }
 
 // Migration holds the defaults of a move.
@@ -37,6 +39,14 @@ type Migration struct {
 	MaxDowntime     time.Duration
 	AutoConverge    bool
 	ParallelPerNode int
+	Policy          string // abort, suspend, post-copy
+	Parallel        int    // connections for memory, 0 for one stream
+	Compression     string // none, zstd, xbzrle
+	TLS             string // auto, require, off
+	ShutdownTimeout time.Duration
+	ForceOff        bool
+	Finish          string // live, stop
+	Path            string // auto, direct, ssh, relay
 }
 
 // UI holds the habits of the console.
@@ -44,17 +54,25 @@ type UI struct {
 	Theme string // auto, dark, light
 	ASCII bool
 	Mouse bool
+	// Notify is how the terminal is told of a move that ended or needs somebody:
+	// bell, osc9, osc777, off.
+	Notify string
+	// Plain prints lines instead of drawing a screen.
+	Plain bool
 }
 
 // Node is one host of the cluster. Empty fields take the value of SSH.
 type Node struct {
 	Name         string
-	Address      string // host or host:port
+	Address      string   // host or host:port
+	Addresses    []string // further ways to the same host, tried in turn where none answers
 	User         string
 	IdentityFile string
 	KnownHosts   string
 	Jump         string // user@host:port[,...], as ProxyJump
 	URI          string // libvirt URI on the node, qemu:///system
+	// Sudo is [ssh] sudo for this node: nil for as there.
+	Sudo *bool
 	// MigrateAddress is where other nodes reach this one for the data of a
 	// move; empty for the host part of Address.
 	MigrateAddress string
@@ -78,7 +96,10 @@ func Default() Config {
 			User: "root", KnownHosts: "~/.ssh/known_hosts", ConfigFile: "~/.ssh/config",
 			ConnectTimeout: 10 * time.Second,
 		},
-		Migration: Migration{Mode: "live", MaxDowntime: 900 * time.Millisecond, AutoConverge: true, ParallelPerNode: 2},
-		UI:        UI{Theme: "auto", Mouse: true},
+		Migration: Migration{
+			Mode: "live", MaxDowntime: 900 * time.Millisecond, AutoConverge: true, ParallelPerNode: 2,
+			Policy: "abort", Compression: "none", TLS: "auto", ShutdownTimeout: time.Minute, Finish: "live", Path: "auto",
+		},
+		UI: UI{Theme: "auto", Mouse: true, Notify: "bell"},
 	}
 }

@@ -8,8 +8,9 @@ import (
 	"path/filepath"
 )
 
-// systemPath is the last place where a configuration is looked for.
-const systemPath = "/etc/horcrux/config.toml"
+// systemPath is the last place where a configuration is looked for. Only tests
+// change it.
+var systemPath = "/etc/horcrux/config.toml"
 
 // Find says which configuration file is to be used: the one named by --config,
 // $HORCRUX_CONFIG, $XDG_CONFIG_HOME/horcrux/config.toml (~/.config without that

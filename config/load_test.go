@@ -200,6 +200,7 @@ func TestExampleIsTheDefault(t *testing.T) {
 			Name: "node2", Address: "node2.example.net:2222", User: "admin",
 			IdentityFile: home + "/.ssh/id_node2", KnownHosts: home + "/.ssh/known_hosts_node2",
 			Jump: "root@bastion.example.net:22", URI: defaultURI, MigrateAddress: "10.0.0.12",
+			Addresses: []string{"192.0.2.12", "[2001:db8::12]:2222"}, Sudo: new(true),
 		},
 	}
 	want.Applications = []Application{
@@ -269,14 +270,27 @@ func keyOf(name string) string {
 	return strings.Map(unicode.ToLower, upper.ReplaceAllString(name, "${1}${3}_${2}${4}"))
 }
 
-func TestModesAreTheModelsModes(t *testing.T) {
-	var want []string
-	for _, m := range model.Modes {
-		want = append(want, string(m))
+func TestChoicesAreTheModels(t *testing.T) {
+	same := func(got []string, want ...string) {
+		t.Helper()
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
 	}
-	if d := cmp.Diff(want, modes); d != "" {
-		t.Error(d)
+	same(modes, words(model.Modes)...)
+	same(policies, words(model.Policies)...)
+	same(compressions, words(model.Compressions)...)
+	same(tlsWishes, words(model.TLSWishes)...)
+	same(finishes, words(model.Finishes)...)
+	same(dataPaths, words(model.DataPaths)...)
+}
+
+func words[T ~string](in []T) []string {
+	var out []string
+	for _, w := range in {
+		out = append(out, string(w))
 	}
+	return out
 }
 
 func TestShortDuration(t *testing.T) {

@@ -48,6 +48,7 @@ func (l *loader) sshFields() []field {
 		{"known_hosts", matching(&s.KnownHosts, l.fileName)},
 		{"connect_timeout", duration(&s.ConnectTimeout, 100*time.Millisecond, 5*time.Minute)},
 		{"config_file", l.file(&s.ConfigFile)},
+		{"sudo", boolean(&s.Sudo)},
 	}
 }
 
@@ -61,6 +62,14 @@ func (l *loader) migrationFields() []field {
 		{"auto_converge", boolean(&m.AutoConverge)},
 		// libvirtd serves 20 long calls at once; eight leave room for aborts.
 		{"parallel_per_node", integer(&m.ParallelPerNode, 1, 8)},
+		{"policy", oneOf(&m.Policy, policies...)},
+		{"parallel", integer(&m.Parallel, 0, 16)},
+		{"compression", oneOf(&m.Compression, compressions...)},
+		{"tls", oneOf(&m.TLS, tlsWishes...)},
+		{"shutdown_timeout", duration(&m.ShutdownTimeout, time.Second, time.Hour)},
+		{"force_off", boolean(&m.ForceOff)},
+		{"finish", oneOf(&m.Finish, finishes...)},
+		{"path", oneOf(&m.Path, dataPaths...)},
 	}
 }
 
@@ -70,6 +79,8 @@ func (l *loader) uiFields() []field {
 		{"theme", oneOf(&u.Theme, "auto", "dark", "light")},
 		{"ascii", boolean(&u.ASCII)},
 		{"mouse", boolean(&u.Mouse)},
+		{"notify", oneOf(&u.Notify, "bell", "osc9", "osc777", "off")},
+		{"plain", boolean(&u.Plain)},
 	}
 }
 
@@ -77,11 +88,13 @@ func (l *loader) nodeFields(n *Node) []field {
 	return []field{
 		{"name", matching(&n.Name, nodeName)},
 		{"address", matching(&n.Address, address)},
+		{"addresses", addresses(&n.Addresses)},
 		{"user", matching(&n.User, userName)},
 		{"identity_file", l.file(&n.IdentityFile)},
 		{"known_hosts", l.file(&n.KnownHosts)},
 		{"jump", matching(&n.Jump, jump)},
 		{"uri", matching(&n.URI, libvirtURI)},
+		{"sudo", maybe(&n.Sudo)},
 		{"migrate_address", matching(&n.MigrateAddress, hostOnly)},
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"net/netip"
 	"net/url"
 	"path"
 	"regexp"
@@ -18,6 +19,15 @@ const (
 
 // modes are the names of the four modes; a test compares with model.Modes.
 var modes = []string{"live", "online", "offline", "block"}
+
+// The choices of a move; the same test compares them with engine/model.
+var (
+	policies     = []string{"abort", "suspend", "post-copy"}
+	compressions = []string{"none", "zstd", "xbzrle"}
+	tlsWishes    = []string{"auto", "require", "off"}
+	finishes     = []string{"live", "stop"}
+	dataPaths    = []string{"auto", "direct", "ssh", "relay"}
+)
 
 var (
 	// A node's name is written as node/vm, so no slash; it is a word on a
@@ -84,7 +94,8 @@ func jump(s string) (string, error) {
 // splitHost takes host, host:port, [v6]:port, [v6] and a bare v6 address.
 func splitHost(s string) (host, port string, err error) {
 	right := "write host or host:port"
-	if ip := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"); net.ParseIP(ip) != nil && strings.Contains(ip, ":") {
+	ip := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+	if a, err := netip.ParseAddr(ip); err == nil && a.Is6() && plainZone(a.Zone()) {
 		return ip, "", nil
 	}
 	host = s
@@ -97,11 +108,14 @@ func splitHost(s string) (host, port string, err error) {
 			return "", "", wrong("write a port from 1 to 65535", "%q is not a port", shorten(port))
 		}
 	}
-	if !hostPattern.MatchString(host) && net.ParseIP(host) == nil {
+	if a, err := netip.ParseAddr(host); !hostPattern.MatchString(host) && (err != nil || !plainZone(a.Zone())) {
 		return "", "", wrong(right, "%q is not an address", shorten(s))
 	}
 	return host, port, nil
 }
+
+// plainZone tells whether the zone of a link-local address is an interface's name.
+func plainZone(zone string) bool { return zone == "" || hostPattern.MatchString(zone) }
 
 func libvirtURI(s string) (string, error) {
 	right := `write it as seen on the node itself, as "qemu:///system"`
@@ -176,6 +190,9 @@ func (l *loader) checkNodes() {
 			n.URI = defaultURI
 		}
 		l.require(key, "name", n.Name, `write name = "node1"`)
+		if n.Address == "" && len(n.Addresses) > 0 && !l.seen[key+".address"] {
+			n.Address, n.Addresses = n.Addresses[0], n.Addresses[1:]
+		}
 		l.require(key, "address", n.Address, `write address = "192.0.2.11"`)
 		if first, ok := names[strings.ToLower(n.Name)]; ok && n.Name != "" {
 			l.add(key+".name", wrong("give every node a name of its own", "%q is the name of %s as well", n.Name, first))
@@ -184,16 +201,22 @@ func (l *loader) checkNodes() {
 		if n.Address == "" {
 			continue
 		}
-		host, port, _ := splitHost(n.Address)
-		if port == "" {
-			port = "22"
+		for i, a := range append([]string{n.Address}, n.Addresses...) {
+			host, port, _ := splitHost(a)
+			if port == "" {
+				port = "22"
+			}
+			// The same private address behind two jump hosts is two machines.
+			place := strings.ToLower(host) + " " + port + " " + n.Jump
+			if first, ok := places[place]; ok {
+				at := key + ".address"
+				if i > 0 || !l.seen[at] {
+					at = key + ".addresses"
+				}
+				l.add(at, wrong("list every machine once", "%q is the address of %s as well", a, first))
+			}
+			places[place] = l.where(key)
 		}
-		// The same private address behind two jump hosts is two machines.
-		place := strings.ToLower(host) + " " + port + " " + n.Jump
-		if first, ok := places[place]; ok {
-			l.add(key+".address", wrong("list every machine once", "%q is the address of %s as well", n.Address, first))
-		}
-		places[place] = l.where(key)
 	}
 	if len(l.cfg.Nodes) == 0 && len(l.all) == 0 {
 		l.addAt(1, "node", wrong(`write [[node]] with a name and an address, once for each`, "there is no node in the file"))

@@ -72,6 +72,49 @@ func boolean(to *bool) setter {
 	}
 }
 
+// maybe is a boolean that remembers whether it was written at all.
+func maybe(to **bool) setter {
+	return func(path string, v any) error {
+		var b bool
+		if err := boolean(&b)(path, v); err != nil {
+			return err
+		}
+		*to = &b
+		return nil
+	}
+}
+
+// addresses is a list of hosts, each with or without a port.
+func addresses(to *[]string) setter {
+	right := `write a list of hosts, as ["192.0.2.12", "node2.example.net:2222"]`
+	return func(_ string, v any) error {
+		items, ok := v.([]any)
+		if !ok || len(items) == 0 {
+			return wrong(right, "is %s", kindOfList(v))
+		}
+		if len(items) > maxAddresses {
+			return wrong(right, "has %d addresses; %d are possible", len(items), maxAddresses)
+		}
+		var all []string
+		for _, e := range items {
+			s, ok := e.(string)
+			if !ok {
+				return wrong(right, "has %s in its list, not text", kind(e))
+			}
+			s, err := address(s)
+			if err != nil {
+				return err
+			}
+			all = append(all, s)
+		}
+		*to = all
+		return nil
+	}
+}
+
+// maxAddresses bounds the ways to one node, each of which takes a timeout.
+const maxAddresses = 8
+
 // bandwidth takes MiB/s as a number or as text, with or without the unit.
 func bandwidth(to *uint64) setter {
 	right := "write MiB/s from 0 (no limit) to 1048576, as \"100\""

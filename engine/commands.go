@@ -12,6 +12,7 @@ import (
 	"horcrux/engine/model"
 	"horcrux/engine/survey"
 	"horcrux/engine/worker"
+	"horcrux/rollback"
 )
 
 // Do passes a wish to a job.
@@ -19,16 +20,24 @@ func (e *Engine) Do(ctx context.Context, id model.JobID, c model.Command) error 
 	c.By = Who(e.opt.Env)
 	switch c.Kind {
 	case model.CommandAbort, model.CommandTune:
-		err := e.store.Send(ctx, id, c)
-		if errors.Is(err, jobs.ErrNoProcess) {
-			return e.cannot(string(c.Kind), id)
-		}
-		return err
+		what := e.onJob(string(c.Kind), id)
+		what.Detail = wishes(c)
+		return e.Act(what, func() error {
+			err := e.store.Send(ctx, id, c)
+			if errors.Is(err, jobs.ErrNoProcess) {
+				return e.cannot(string(c.Kind), id)
+			}
+			return err
+		})
 	case model.CommandConfirm:
 		return e.Confirm(ctx, id)
 	case model.CommandRollback:
 		_, err := e.Rollback(ctx, id)
 		return err
+	case model.CommandRestore:
+		return e.Restore(ctx, id)
+	case model.CommandKeep:
+		return e.Keep(ctx, id, c.Keep)
 	}
 	return fmt.Errorf("cannot do %q to a job", c.Kind)
 }
@@ -50,6 +59,12 @@ func (e *Engine) cannot(what string, id model.JobID) error {
 
 // Confirm lets go of what a finished move left on its source.
 func (e *Engine) Confirm(ctx context.Context, id model.JobID) error {
+	what := e.onJob("confirm", id)
+	what.Outcome = "begun"
+	return e.Act(what, func() error { return e.confirm(ctx, id) })
+}
+
+func (e *Engine) confirm(ctx context.Context, id model.JobID) error {
 	if e.store.Alive(id) {
 		return e.store.Send(ctx, id, model.Command{Kind: model.CommandConfirm})
 	}
@@ -57,7 +72,7 @@ func (e *Engine) Confirm(ctx context.Context, id model.JobID) error {
 	if err != nil {
 		return err
 	}
-	if !v.AwaitsConfirm() {
+	if !v.AwaitsConfirm() && !v.Abandons() {
 		return e.cannot("confirm", id)
 	}
 	return worker.Spawn(ctx, e.opt.Worker, e.store, e.order(worker.Confirm, id))
@@ -66,7 +81,17 @@ func (e *Engine) Confirm(ctx context.Context, id model.JobID) error {
 // Rollback takes a move back: before the switch by undoing it, after it by
 // moving the VM home again while it runs. It returns the job to watch, which in
 // the second case is a new one.
-func (e *Engine) Rollback(ctx context.Context, id model.JobID) (model.JobID, error) {
+func (e *Engine) Rollback(ctx context.Context, id model.JobID) (by model.JobID, err error) {
+	what := e.onJob("rollback", id)
+	what.Outcome = "begun"
+	err = e.Act(what, func() error {
+		by, err = e.rollback(ctx, id)
+		return err
+	})
+	return by, err
+}
+
+func (e *Engine) rollback(ctx context.Context, id model.JobID) (model.JobID, error) {
 	if e.store.Alive(id) {
 		return id, e.store.Send(ctx, id, model.Command{Kind: model.CommandRollback})
 	}
@@ -74,13 +99,24 @@ func (e *Engine) Rollback(ctx context.Context, id model.JobID) (model.JobID, err
 	if err != nil {
 		return "", err
 	}
-	if !v.AwaitsConfirm() {
+	if !v.AwaitsConfirm() && !v.Confirmed && v.SentBack == "" && !v.KeepsSource() {
 		return "", e.cannot("roll back", id)
 	}
+	lookCtx, cancel := context.WithTimeout(ctx, lossWithin)
+	mode, err := rollback.CanSendBack(v, e.statusOn(lookCtx, v.Plan.To, v.Plan.VM))
+	cancel()
+	if err != nil {
+		return "", fmt.Errorf("cannot roll back job %s: %w", id, err)
+	}
 	r := v.Plan.Request
-	r.From, r.To = r.To, r.From
+	r.From, r.To, r.Mode = r.To, r.From, mode
 	r.Options.AutoConfirm = true
 	p, err := e.planBack(ctx, r, id)
+	if err == nil && p.Blocking() != nil && v.Plan.Mode != mode && v.Plan.Mode == model.ModeOffline {
+		// What could not come over while it ran may not go back so either.
+		r.Mode = model.ModeOffline
+		p, err = e.planBack(ctx, r, id)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -97,14 +133,16 @@ type Settled struct {
 
 // Recover settles every job whose process is gone before its end, one after
 // another, and reports each event and then each job as it is settled. Jobs that
-// wait for a confirm are left alone: nothing is wrong with them.
-func (e *Engine) Recover(ctx context.Context, watch func(event.Event), report func(Settled)) error {
+// wait for a confirm are left alone: nothing is wrong with them. Then it looks
+// at the hosts for moves that no journal here knows; orphans says that the
+// consoles of those that are not ours are gone for good.
+func (e *Engine) Recover(ctx context.Context, orphans bool, watch func(event.Event), report func(Settled)) error {
 	js, err := e.Jobs(ctx)
 	if err != nil {
 		return err
 	}
 	for _, j := range js {
-		if !e.needsRecovery(j) {
+		if !e.needsRecovery(j) && !e.revived(j) {
 			continue
 		}
 		s := Settled{Job: j}
@@ -114,7 +152,21 @@ func (e *Engine) Recover(ctx context.Context, watch func(event.Event), report fu
 			return ctx.Err()
 		}
 	}
-	return nil
+	return e.recoverOrphans(ctx, orphans, watch, report)
+}
+
+// revived tells of a move that waits for its confirm that its source was seen
+// live: somebody has made what is left there startable, and started it.
+func (e *Engine) revived(j model.Job) bool {
+	if j.State != model.JobAwaiting || e.store.Alive(j.ID) {
+		return false
+	}
+	for _, v := range e.inv.Snapshot().VMs {
+		if v.UUID == j.VM && v.Node == j.From && (model.DomainStatus{State: v.State}).Live() {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *Engine) needsRecovery(j model.Job) bool {
@@ -125,7 +177,7 @@ func (e *Engine) needsRecovery(j model.Job) bool {
 		return true
 	}
 	v, err := journal.Read(e.store.Dir(j.ID))
-	return err == nil && len(v.Debts) > 0
+	return err == nil && (len(v.Debts) > 0 || v.KeepsSource() && !v.Restored)
 }
 
 func (e *Engine) recoverOne(ctx context.Context, id model.JobID, watch func(event.Event)) (*model.Result, error) {
@@ -153,6 +205,9 @@ func (e *Engine) recoverOne(ctx context.Context, id model.JobID, watch func(even
 	}
 	return res, nil
 }
+
+// Knows tells whether this console has the journal of a job.
+func (e *Engine) Knows(id model.JobID) bool { return e.store.Has(id) }
 
 // Last is the number of the last event of a job, zero for none.
 func (e *Engine) Last(id model.JobID) uint64 { return e.store.Last(id) }

@@ -4,21 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"horcrux/config"
+	"horcrux/engine/audit"
 	"horcrux/engine/ends"
 	"horcrux/engine/event"
 	"horcrux/engine/fleet"
 	"horcrux/engine/inventory"
 	"horcrux/engine/jobs"
+	"horcrux/engine/maintenance"
 	"horcrux/engine/model"
 	"horcrux/engine/survey"
 	"horcrux/engine/transport"
@@ -32,8 +30,11 @@ type Options struct {
 	StateDir string
 	// Worker is the command that becomes a job's process.
 	Worker []string
-	// Prompter asks for passphrases; nil if nobody can be asked.
+	// Prompter asks what a login needs a person for; nil if nobody can be asked.
 	Prompter transport.Prompter
+	// Desk puts those questions into the updates of Watch instead, to be
+	// answered with Answer; Prompter is not used then.
+	Desk bool
 	// Env reads the environment.
 	Env func(string) string
 	// Only restricts the connections to these nodes; empty means all.
@@ -48,10 +49,15 @@ type Engine struct {
 	inv    *inventory.Inventory
 	store  *jobs.Store
 	secret *remembering
+	desk   *desk
 
-	mu     sync.Mutex // guards viewer and latest
+	maintenance *maintenance.Store
+	book        *logbook
+
+	mu     sync.Mutex // guards viewer, latest and turn
 	viewer *jobs.Viewer
 	latest []model.Job
+	turn   uint64 // counts the changes of jobs that were seen
 }
 
 // StateDir is where jobs are kept, for an environment.
@@ -78,8 +84,13 @@ func Open(cfg config.Config, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg, opt: o, store: store, viewer: store.Viewer(), secret: &remembering{ask: o.Prompter}}
-	fo := fleet.Options{Only: o.Only}
+	e := &Engine{cfg: cfg, opt: o, store: store, viewer: store.Viewer(), desk: newDesk()}
+	if o.Desk {
+		o.Prompter = e.desk
+	}
+	e.maintenance, e.book = maintenance.Open(o.StateDir), newLogbook(o.StateDir)
+	e.secret = &remembering{ask: o.Prompter}
+	fo := fleet.Options{Only: o.Only, Log: e.heard}
 	if o.Prompter != nil {
 		fo.Prompter = e.secret
 	}
@@ -92,6 +103,7 @@ func Open(cfg config.Config, o Options) (*Engine, error) {
 func (e *Engine) Close() error {
 	e.inv.Close()
 	e.fleet.Close()
+	e.book.close()
 	return nil
 }
 
@@ -105,7 +117,24 @@ func (e *Engine) Snapshot() model.Cluster {
 	e.mu.Lock()
 	jobs := e.latest
 	e.mu.Unlock()
-	return withJobs(c, jobs)
+	return e.maintenance.Onto(withMarks(withJobs(c, jobs), e.store.Console()))
+}
+
+// withMarks tells the marks of this console from those of others.
+func withMarks(c model.Cluster, own string) model.Cluster {
+	cloned := false
+	for i, v := range c.VMs {
+		if v.Mark == nil {
+			continue
+		}
+		if !cloned {
+			c.VMs, cloned = slices.Clone(c.VMs), true
+		}
+		m := *v.Mark
+		m.Ours = m.Console == own
+		c.VMs[i].Mark = &m
+	}
+	return c
 }
 
 // withJobs marks the VMs that moves have hold of, and the copies that are only
@@ -117,15 +146,20 @@ func withJobs(c model.Cluster, js []model.Job) model.Cluster {
 			held[j.VM] = j
 		}
 	}
-	running := map[model.UUID]bool{}
+	running, bound := map[model.UUID]bool{}, map[model.UUID]model.NodeName{}
 	for _, v := range c.VMs {
 		running[v.UUID] = running[v.UUID] || v.State == model.StateRunning
+		// The source has the mark of any console, and is alive until the switch.
+		if m := v.Mark; m != nil && m.Role == model.RoleMoving && m.From == v.Node && (v.State == model.StateRunning || v.State == model.StatePaused) {
+			bound[v.UUID] = m.To
+		}
 	}
 	var vms []model.VM
 	for i, v := range c.VMs {
 		j, ok := held[v.UUID]
 		mine := ok && !v.Tombstone
-		arriving := v.State == model.StatePaused && ((mine && !j.Switched && v.Node == j.To) || (v.Reason == "migration" && running[v.UUID]))
+		arriving := v.State == model.StatePaused &&
+			((mine && !j.Switched && v.Node == j.To) || bound[v.UUID] == v.Node || (v.Reason == "migration" && running[v.UUID]))
 		if !mine && !arriving {
 			continue
 		}
@@ -149,14 +183,18 @@ func (e *Engine) Jobs(context.Context) ([]model.Job, error) {
 	return js, err
 }
 
-func (e *Engine) jobs() ([]model.Job, bool, error) {
+// jobs also numbers what it returns, since whoever asks first is told of a change.
+func (e *Engine) jobs() ([]model.Job, uint64, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	js, changed, err := e.viewer.Jobs()
+	if changed {
+		e.turn++
+	}
 	if err == nil {
 		e.latest = js
 	}
-	return slices.Clone(js), changed, err
+	return slices.Clone(js), e.turn, err
 }
 
 // Job is one job, by its whole name or a unique beginning of it.
@@ -182,7 +220,7 @@ func (e *Engine) Watch(ctx context.Context) <-chan Update {
 	out := make(chan Update, 1)
 	go func() {
 		defer close(out)
-		js, _, _ := e.jobs()
+		js, turn, _ := e.jobs()
 		first := e.Snapshot()
 		pending := Update{Cluster: &first, Jobs: orEmpty(js)}
 		tick := time.NewTicker(jobsEvery)
@@ -191,7 +229,7 @@ func (e *Engine) Watch(ctx context.Context) <-chan Update {
 		defer stop()
 		for {
 			var sink chan Update
-			if pending.Cluster != nil || pending.Jobs != nil {
+			if pending.Cluster != nil || pending.Jobs != nil || pending.Questions != nil {
 				sink = out
 			}
 			select {
@@ -200,8 +238,15 @@ func (e *Engine) Watch(ctx context.Context) <-chan Update {
 			case <-changed:
 				c := e.Snapshot()
 				pending.Cluster = &c
+			case <-e.desk.changed:
+				pending.Questions = e.desk.list()
 			case <-tick.C:
-				if js, ch, err := e.jobs(); err == nil && ch {
+				if e.maintenance.Changed() && pending.Cluster == nil {
+					c := e.Snapshot()
+					pending.Cluster = &c
+				}
+				if js, now, err := e.jobs(); err == nil && now != turn {
+					turn = now
 					pending.Jobs = orEmpty(js)
 					c := e.Snapshot()
 					pending.Cluster = &c
@@ -232,6 +277,7 @@ func (e *Engine) Start(ctx context.Context, p model.Plan) (model.JobID, error) {
 }
 
 func (e *Engine) start(ctx context.Context, p model.Plan, sendsBack model.JobID) (model.JobID, error) {
+	p = maintenance.Judge(e.store.Root(), p)
 	if b := p.Blocking(); b != nil {
 		return "", &Refused{Plan: p, Finding: *b}
 	}
@@ -239,9 +285,15 @@ func (e *Engine) start(ctx context.Context, p model.Plan, sendsBack model.JobID)
 	if err != nil {
 		return "", err
 	}
-	o := e.order(worker.Move, id)
-	o.Plan, o.SendsBack = &p, sendsBack
-	if err := worker.Spawn(ctx, e.opt.Worker, e.store, o); err != nil {
+	what := audit.Entry{
+		Act: "migrate", Job: string(id), VM: p.VMName, Node: string(p.From), To: string(p.To), Outcome: "begun", Detail: "mode " + string(p.Mode),
+	}
+	err = e.Act(what, func() error {
+		o := e.order(worker.Move, id)
+		o.Plan, o.SendsBack = &p, sendsBack
+		return worker.Spawn(ctx, e.opt.Worker, e.store, o)
+	})
+	if err != nil {
 		if _, statErr := e.job(id); statErr != nil {
 			_ = e.store.Discard(id)
 		}
@@ -251,9 +303,9 @@ func (e *Engine) start(ctx context.Context, p model.Plan, sendsBack model.JobID)
 }
 
 func (e *Engine) order(p worker.Purpose, id model.JobID) worker.Order {
-	return worker.Order{
-		Purpose: p, StateDir: e.store.Root(), Job: id, By: Who(e.opt.Env), Config: e.cfg, Passphrases: e.secret.all(),
-	}
+	o := worker.Order{Purpose: p, StateDir: e.store.Root(), Job: id, By: Who(e.opt.Env), Who: audit.Who(e.opt.Env), Config: e.cfg}
+	o.Passphrases, o.Answers = e.secret.all()
+	return o
 }
 
 // Refused says that a pre-flight forbids the move; nothing was changed.
@@ -323,51 +375,4 @@ func (e *Engine) Doctor(ctx context.Context, report func(NodeReport)) error {
 	}
 	wg.Wait()
 	return ctx.Err()
-}
-
-// Who says who asks for something: the local user, and where they came from.
-func Who(env func(string) string) string {
-	name := "uid " + fmt.Sprint(os.Getuid())
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	if s := env("SUDO_USER"); s != "" {
-		name = s + " (sudo " + name + ")"
-	}
-	if from, _, _ := strings.Cut(env("SSH_CONNECTION"), " "); from != "" {
-		name += " from " + from
-	}
-	return name
-}
-
-// remembering keeps the passphrases that were asked for, so that a job's own
-// process need not ask again.
-type remembering struct {
-	ask  transport.Prompter
-	mu   sync.Mutex
-	have map[string]string
-}
-
-// Passphrase asks once per file.
-func (r *remembering) Passphrase(ctx context.Context, file string) ([]byte, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p, ok := r.have[file]; ok {
-		return []byte(p), nil
-	}
-	p, err := r.ask.Passphrase(ctx, file)
-	if err != nil {
-		return nil, err
-	}
-	if r.have == nil {
-		r.have = map[string]string{}
-	}
-	r.have[file] = string(p)
-	return p, nil
-}
-
-func (r *remembering) all() map[string]string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return maps.Clone(r.have)
 }

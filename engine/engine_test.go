@@ -14,6 +14,11 @@ func TestCopiesThatAreNotTheVM(t *testing.T) {
 	frozen := model.VM{UUID: id, Node: "node1", State: model.StatePaused, Reason: "migration"}
 	tomb := model.VM{UUID: id, Node: "node1", State: model.StateShutoff, Tombstone: true}
 	moved := model.VM{UUID: id, Node: "node2", State: model.StateRunning}
+	marked := func(v model.VM) model.VM {
+		v.Mark = &model.Mark{Job: "k3f9x2", Role: model.RoleMoving, From: "node1", To: "node2"}
+		return v
+	}
+	unknown := model.VM{UUID: id, Node: "node1", State: model.StateNone}
 	job := model.Job{ID: "k3f9x2", VM: id, From: "node1", To: "node2", State: model.JobRunning}
 	switched := job
 	switched.Switched = true
@@ -28,6 +33,9 @@ func TestCopiesThatAreNotTheVM(t *testing.T) {
 	}{
 		{"our move copies", []model.VM{running, incoming}, []model.Job{job}, []bool{false, true}},
 		{"another console's move copies", []model.VM{running, incoming}, nil, []bool{false, true}},
+		{"another console's move at the gate", []model.VM{marked(frozen), marked(gated)}, nil, []bool{false, true}},
+		{"another console's move is over, not confirmed", []model.VM{marked(tomb), marked(gated)}, nil, []bool{false, false}},
+		{"only the copy is known", []model.VM{unknown, marked(incoming)}, nil, []bool{false, false}},
 		{"our move at the gate", []model.VM{frozen, gated}, []model.Job{job}, []bool{false, true}},
 		{"after the switch", []model.VM{tomb, moved}, []model.Job{switched}, []bool{false, false}},
 		{"paused by its user", []model.VM{gated}, nil, []bool{false}},

@@ -22,6 +22,11 @@ const (
 	bootIDPath = "/proc/sys/kernel/random/boot_id"
 )
 
+// bootAfter is how long a guest that was started by the move may take until its
+// agent and its services answer. Servers with much memory and slow controllers
+// need minutes.
+const bootAfter = 3 * time.Minute
+
 const (
 	factAgent = "agent"
 	factBoot  = "boot_id"
@@ -31,9 +36,17 @@ const (
 
 func agentLimit(e *exam) time.Duration {
 	if e.stage == model.StageAfter {
-		return agentAfter + 3*time.Second
+		return e.comeback(agentAfter) + 3*time.Second
 	}
 	return 2*agentQuestion + time.Second
+}
+
+// comeback is how long something that answered before the move is waited for.
+func (e *exam) comeback(running time.Duration) time.Duration {
+	if e.o.Booted {
+		return bootAfter
+	}
+	return running
 }
 
 // checkAgent pings the guest agent and asks it for the guest's boot id: the
@@ -56,7 +69,7 @@ func checkAgent(ctx context.Context, e *exam) finding {
 	wasSilent := b != nil && b.Facts[factAgent] == silent
 	patience := time.Duration(0)
 	if e.stage == model.StageAfter && !wasSilent {
-		patience = agentAfter
+		patience = e.comeback(agentAfter)
 	}
 	trip, err := e.ping(ctx, patience)
 	switch {
@@ -122,8 +135,12 @@ func (e *exam) compareBoot(ctx context.Context, n *notes, b *model.CheckResult) 
 	switch {
 	case err == nil && was == "":
 		n.say("boot %s", short(id))
+	case err == nil && was == id && e.o.Booted:
+		n.fail("the guest should have started anew and shows the boot of before the move: %s", short(id))
 	case err == nil && was == id:
 		n.say("same boot %s", short(id))
+	case err == nil && e.o.Booted:
+		n.say("started anew, boot %s", short(id))
 	case err == nil:
 		n.fail("the guest rebooted: boot %s before the move, %s now", short(clean(was)), short(id))
 	case was != "":

@@ -33,9 +33,17 @@ func timeoutOf(a config.Application) time.Duration {
 func appLimit(e *exam) time.Duration {
 	limit := agentQuestion
 	for _, a := range e.applications() {
-		limit = max(limit, timeoutOf(a))
+		limit = max(limit, e.patience(a))
 	}
 	return limit + 2*time.Second
+}
+
+// patience is how long an application is tried.
+func (e *exam) patience(a config.Application) time.Duration {
+	if e.stage != model.StageAfter {
+		return timeoutOf(a)
+	}
+	return max(timeoutOf(a), e.comeback(timeoutOf(a)))
 }
 
 // applications are those configured for this VM.
@@ -90,14 +98,16 @@ func checkApplications(ctx context.Context, e *exam) finding {
 func (e *exam) application(ctx context.Context, a config.Application) answer {
 	p := e.probe(a)
 	out := answer{key: p.name}
-	limit := timeoutOf(a)
+	limit := e.patience(a)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	until := e.o.Clock.Now().Add(limit)
 	tries := 0
 	for {
 		tries++
-		seen, err := p.try(ctx)
+		tryCtx, done := context.WithTimeout(ctx, timeoutOf(a))
+		seen, err := p.try(tryCtx)
+		done()
 		if err == nil {
 			if tries > 1 {
 				seen += fmt.Sprintf(" at try %d", tries)

@@ -85,9 +85,9 @@ func TestChecks(t *testing.T) {
 		{"no thread", now, cpu, qmp("query-cpus-fast", `[{"thread-id":1},{}]`), nil, model.Fail, "1 of them have no thread"},
 		{"vCPUs unknown", now, cpu, qmp("query-cpus-fast", ""), nil, model.Fail, "does not list its vCPUs"},
 		{"idle", now, cpu, still, nil, model.Warn, "no CPU time used in 1.0 s: the guest is idle or hangs"},
-		{"stuck after", after, cpu, still, nil, model.Fail, "no CPU time used in 5.0 s, and 100 ms a second before the move"},
+		{"stuck after", after, cpu, still, nil, model.Fail, "no CPU time used in 5.0 s, and 400 ms a second before the move"},
 		{"idle before and after", after, cpu, still, func(b []model.CheckResult) []model.CheckResult { return edit(b, cpu, "ms_per_s", "10") }, model.Warn, "idle or hangs"},
-		{"late start", after, cpu, func(v *fakeVM) { v.samples = []model.DomainStats{counters(1), counters(1), counters(1), counters(2)} }, nil, model.Pass, "100 ms of CPU time in 3.0 s"},
+		{"late start", after, cpu, func(v *fakeVM) { v.samples = []model.DomainStats{counters(1), counters(1), counters(1), counters(2)} }, nil, model.Pass, "100 ms of CPU time in 0.8 s"},
 		{"CPU of the paused", base, cpu, userPaused, nil, model.Pass, "their time stands still"},
 		{"CPU not watched", now, cpu, func(v *fakeVM) { v.statsErr = errFake }, nil, model.Warn, "could not be watched"},
 
@@ -104,7 +104,7 @@ func TestChecks(t *testing.T) {
 		{"I/O error state", gate, disk, func(v *fakeVM) {
 			v.qmp["query-block"] = strings.Replace(v.qmp["query-block"], `"io-status":"ok"`, `"io-status":"nospace"`, 1)
 		}, nil, model.Fail, "vda has the I/O state nospace"},
-		{"new errors", now, disk, func(v *fakeVM) { v.samples[1].Blocks[0].Errors = 3 }, nil, model.Fail, "3 new I/O errors in 1.0 s"},
+		{"new errors", now, disk, func(v *fakeVM) { v.samples[1].Blocks[0].Errors = 3 }, nil, model.Fail, "3 new I/O errors in 0.2 s"},
 		{"disks silent after", after, disk, still, nil, model.Warn, "nothing is read or written, and was before the move"},
 		{"disks silent before and after", after, disk, still, func(b []model.CheckResult) []model.CheckResult { return edit(b, disk, "requests", "0") }, model.Pass, "0 reads and 0 writes in 1.0 s"},
 		{"counters reset", after, disk, func(v *fakeVM) { v.samples = []model.DomainStats{counters(9), counters(1)} }, nil, model.Pass, "10 reads and 5 writes"},
@@ -132,7 +132,7 @@ func TestChecks(t *testing.T) {
 		{"no card", now, network, func(v *fakeVM) { v.xml = "<domain/>" }, nil, model.Skip, "no network interface"},
 		{"no definition", now, network, func(v *fakeVM) { v.xml = "<domain" }, nil, model.Fail, "not understood"},
 		{"network of the paused", base, network, userPaused, nil, model.Pass, "paused, so nothing is sent"},
-		{"no address", now, network, func(v *fakeVM) { v.ips = []string{"127.0.0.1", "nonsense"} }, nil, model.Pass, "2 out in 1.0 s"},
+		{"no address", now, network, func(v *fakeVM) { v.ips = []string{"127.0.0.1", "nonsense"} }, nil, model.Pass, "2 out in 0.2 s"},
 
 		{"no channel", now, agent, with("guest_agent", "spice"), nil, model.Skip, "has no channel"},
 		{"channel lost", after, agent, with("guest_agent", "spice"), nil, model.Fail, "had a channel for its agent before the move"},

@@ -53,12 +53,12 @@ func checkCPU(ctx context.Context, e *exam) finding {
 // watchCPU waits for the vCPUs' time to move: one window, and after a move up
 // to maxWindows of them.
 func (e *exam) watchCPU(ctx context.Context, n *notes) {
-	used, span, err := e.until(ctx, func(before, now model.DomainStats) bool { return vcpuTime(now) > vcpuTime(before) })
+	used, span, err := e.until(ctx, true, func(before, now model.DomainStats) bool { return vcpuMoved(before, now) > 0 })
 	if err != nil {
 		n.warn("their time could not be watched: %s", why(err))
 		return
 	}
-	moved := vcpuTime(used.now) - vcpuTime(used.before)
+	moved := vcpuMoved(used.before, used.now)
 	rate := time.Duration(float64(moved) / span.Seconds())
 	n.fact("ms_per_s", strconv.FormatInt(rate.Milliseconds(), 10))
 	if moved > 0 {
@@ -76,15 +76,20 @@ func (e *exam) watchCPU(ctx context.Context, n *notes) {
 	n.warn("no CPU time used in %.1f s: the guest is idle or hangs", span.Seconds())
 }
 
-// vcpuTime is the time of the vCPUs alone; QEMU's other threads work for a
-// guest that hangs as well. Without it, the time of the whole process.
-func vcpuTime(s model.DomainStats) time.Duration {
-	var sum time.Duration
+// vcpuMoved is what the vCPUs alone have used between two readings; QEMU's
+// other threads work for a guest that hangs as well. Without their time, that of
+// the whole process. Both readings are taken by the same measure: in the first
+// one after a switch the vCPUs have used nothing yet, and the process has.
+func vcpuMoved(before, now model.DomainStats) time.Duration {
+	if sum := vcpuTime(now); sum > 0 {
+		return sum - vcpuTime(before)
+	}
+	return now.CPUTime - before.CPUTime
+}
+
+func vcpuTime(s model.DomainStats) (sum time.Duration) {
 	for _, v := range s.VCPUs {
 		sum += v.Time
-	}
-	if sum == 0 {
-		return s.CPUTime
 	}
 	return sum
 }
@@ -93,18 +98,18 @@ func vcpuTime(s model.DomainStats) time.Duration {
 type span struct{ before, now model.DomainStats }
 
 // until watches the counters until moved says so: for one window, and after a
-// move for up to maxWindows.
-func (e *exam) until(ctx context.Context, moved func(before, now model.DomainStats) bool) (span, time.Duration, error) {
+// move, if movement is expected, for up to maxWindows.
+func (e *exam) until(ctx context.Context, expected bool, moved func(before, now model.DomainStats) bool) (span, time.Duration, error) {
 	first, err := e.sample(ctx, 0)
 	if err != nil {
 		return span{}, 0, err
 	}
 	windows := 1
-	if e.stage == model.StageAfter {
+	if expected && e.stage == model.StageAfter {
 		windows = maxWindows
 	}
 	s := span{before: first}
-	for i := 1; i <= windows; i++ {
+	for i := 1; i <= windows*looks; i++ {
 		next, err := e.sample(ctx, i)
 		if err != nil && i == 1 {
 			return span{}, 0, err

@@ -115,10 +115,10 @@ func (e *exam) watchDisks(ctx context.Context, n *notes) {
 	}
 	b := e.o.baseline(model.CheckDisk)
 	wasBusy := b != nil && b.Facts["requests"] != "" && b.Facts["requests"] != "0"
-	s, d, err := e.until(ctx, func(before, now model.DomainStats) bool {
+	// Without movement in the baseline there is no more to wait for.
+	s, d, err := e.until(ctx, wasBusy, func(before, now model.DomainStats) bool {
 		r, w, _ := diskMoves(before, now)
-		// Without movement in the baseline there is nothing to wait for.
-		return r+w > 0 || !wasBusy
+		return r+w > 0
 	})
 	if err != nil {
 		n.warn("reads and writes could not be watched: %s", why(err))
@@ -130,7 +130,7 @@ func (e *exam) watchDisks(ctx context.Context, n *notes) {
 		n.fail("%s new I/O errors in %.1f s", count(errs), d.Seconds())
 	}
 	n.say("%s", traffic(reads, "read", writes, "write", d))
-	if wasBusy && reads+writes == 0 && e.stage == model.StageAfter {
+	if wasBusy && reads+writes == 0 && e.stage == model.StageAfter && !e.o.Booted {
 		n.warn("nothing is read or written, and was before the move")
 	}
 }

@@ -14,6 +14,9 @@ import (
 const (
 	// window is how long counters are watched to see whether they move.
 	window = time.Second
+	// looks is how often they are read in a window: a counter that moves is
+	// believed at once, one that does not is watched to the end.
+	looks = 4
 	// maxWindows: after a move a guest may need a moment before it writes again.
 	maxWindows = 5
 	// statusPause and statusPatience: the state may lag behind the resume.
@@ -31,7 +34,7 @@ type exam struct {
 
 	state   memo[model.DomainStatus]
 	def     memo[domain]
-	samples [maxWindows + 1]memo[model.DomainStats]
+	samples [maxWindows*looks + 1]memo[model.DomainStats]
 	mu      sync.Mutex
 	asked   map[string]*memo[json.RawMessage]
 	// agent is held by whoever talks to the guest agent: libvirt serves one
@@ -129,14 +132,14 @@ func (e *exam) domain(ctx context.Context) (domain, error) {
 	})
 }
 
-// sample is the nth reading of the counters, window after window.
+// sample is the nth reading of the counters, looks of them in a window.
 func (e *exam) sample(ctx context.Context, n int) (model.DomainStats, error) {
 	return e.samples[n].get(ctx, e, func(ctx context.Context) (model.DomainStats, error) {
 		if n > 0 {
 			if _, err := e.sample(ctx, n-1); err != nil {
 				return model.DomainStats{}, err
 			}
-			if err := e.o.Clock.Sleep(ctx, window); err != nil {
+			if err := e.o.Clock.Sleep(ctx, window/looks); err != nil {
 				return model.DomainStats{}, err
 			}
 		}

@@ -110,7 +110,7 @@ func (v *fakeVM) Stats(ctx context.Context) (model.DomainStats, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s := v.samples[min(v.asked, len(v.samples)-1)]
-	s.At = time.Unix(5000, 0).Add(time.Duration(v.asked) * time.Second)
+	s.At = time.Unix(5000, 0).Add(time.Duration(v.asked) * window / looks)
 	v.asked++
 	return s, nil
 }

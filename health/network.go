@@ -96,9 +96,9 @@ func (e *exam) watchNetwork(ctx context.Context, n *notes) {
 	go func() { ips <- e.addresses(ctx, addressPatience) }()
 	b := e.o.baseline(model.CheckNetwork)
 	wasBusy := b != nil && b.Facts["packets"] != "" && b.Facts["packets"] != "0"
-	s, d, err := e.until(ctx, func(before, now model.DomainStats) bool {
+	s, d, err := e.until(ctx, wasBusy, func(before, now model.DomainStats) bool {
 		rx, tx, _ := netMoves(before, now)
-		return rx+tx > 0 || !wasBusy
+		return rx+tx > 0
 	})
 	if err != nil {
 		n.warn("packets could not be watched: %s", why(err))
@@ -110,7 +110,7 @@ func (e *exam) watchNetwork(ctx context.Context, n *notes) {
 	if errs > 0 {
 		n.warn("%s new errors", count(errs))
 	}
-	if wasBusy && rx+tx == 0 && e.stage == model.StageAfter {
+	if wasBusy && rx+tx == 0 && e.stage == model.StageAfter && !e.o.Booted {
 		n.warn("no packet moves, and some did before the move")
 	}
 	if own := <-ips; len(own) > 0 {

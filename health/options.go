@@ -20,6 +20,10 @@ type Options struct {
 	// after it compare with it.
 	Baseline []model.CheckResult
 
+	// Booted tells that the move itself made the guest start anew: the checks
+	// after it give the guest time to come up, and want another boot.
+	Booted bool
+
 	// Dial opens the connections of application checks.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// HTTP makes their requests; it is built on Dial if nil.

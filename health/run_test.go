@@ -40,9 +40,9 @@ func TestHealthyVM(t *testing.T) {
 		model.CheckRunning: "running (booted)",
 		model.CheckMonitor: "QEMU says running in 0 ms; QEMU 7.2.22",
 		model.CheckMemory:  "256 MiB of RAM; balloon 256 MiB of 256 MiB; QEMU holds 200 MiB of the host's",
-		model.CheckCPU:     "2 vCPUs; 100 ms of CPU time in 1.0 s",
-		model.CheckDisk:    "vda 1.0 GiB; sda empty; 10 reads and 5 writes in 1.0 s",
-		model.CheckNetwork: "52:54:00:aa:00:01 on bridge br0, link up; 3 packets in and 2 out in 1.0 s; the guest has 192.0.2.9, 2001:db8::9",
+		model.CheckCPU:     "2 vCPUs; 100 ms of CPU time in 0.2 s",
+		model.CheckDisk:    "vda 1.0 GiB; sda empty; 10 reads and 5 writes in 0.2 s",
+		model.CheckNetwork: "52:54:00:aa:00:01 on bridge br0, link up; 3 packets in and 2 out in 0.2 s; the guest has 192.0.2.9, 2001:db8::9",
 		model.CheckAgent:   "answers in 0 ms; host name web.example; agent 7.2.22; boot aaaaaaaa",
 		model.CheckApp:     "no application check is configured for this VM",
 	}

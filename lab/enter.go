@@ -139,12 +139,17 @@ func (n *Node) Exec(ctx context.Context, argv ...string) (string, error) {
 
 // ExecInput is Exec with something to read on stdin.
 func (n *Node) ExecInput(ctx context.Context, stdin string, argv ...string) (string, error) {
+	return n.execTo(ctx, new(bytes.Buffer), stdin, argv...)
+}
+
+// execTo is ExecInput that also keeps what the command says on stderr.
+func (n *Node) execTo(ctx context.Context, stderr *bytes.Buffer, stdin string, argv ...string) (string, error) {
 	if len(argv) == 0 {
 		return "", errors.New("cannot run nothing: name a command")
 	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var stdout bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, stderr
 	if stdin != "" {
 		cmd.Stdin = strings.NewReader(stdin)
 	}

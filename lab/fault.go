@@ -236,3 +236,18 @@ func (n *Node) UnfillImages() error {
 	}
 	return nil
 }
+
+// Serves tells whether a service runs and is not frozen. Of sshd only the one
+// that listens counts, not what is left of its connections.
+func (n *Node) Serves(s Service) bool {
+	procs, err := n.inside(Of(s).matches)
+	if err != nil {
+		return false
+	}
+	for _, p := range procs {
+		if p.State != 'T' && (s != SSHD || len(p.Args) > 0 && !strings.HasPrefix(p.Args[0], "sshd: root")) {
+			return true
+		}
+	}
+	return false
+}

@@ -30,7 +30,7 @@ var guestModules = []string{"virtio_pci", "virtio_net", "virtio_blk", "virtio_co
 
 // imageFormat is raised when the way the image is built changes other than in
 // the scripts.
-const imageFormat = "4"
+const imageFormat = "5"
 
 // ensureGuestImage gives the guests' system, built from Debian packages when
 // there is none of the right versions in the cache. The packages of the guest
@@ -39,7 +39,7 @@ func ensureGuestImage(ctx context.Context, p paths, logf func(string, ...any)) (
 	if err := os.MkdirAll(p.cache(), 0o755); err != nil {
 		return guestImage{}, err
 	}
-	unlock, err := lockFile(ctx, filepath.Join(p.cache(), ".lock"), "another lab that builds the guest system")
+	unlock, err := lockFile(ctx, guestDeadline, filepath.Join(p.cache(), ".lock"), "another lab that builds the guest system")
 	if err != nil {
 		return guestImage{}, err
 	}
@@ -76,7 +76,7 @@ func imageKey(ctx context.Context) string {
 	h.Write(guestInit)
 	h.Write(guestShutdown)
 	fmt.Fprintln(h, imageFormat, guestModules)
-	for _, pkg := range []string{"qemu-guest-agent", "busybox-static", "libc6"} {
+	for _, pkg := range []string{"qemu-guest-agent", "busybox-static", "e2fsprogs", "libc6"} {
 		fmt.Fprintln(h, pkg, installedVersion(ctx, pkg))
 	}
 	return hex.EncodeToString(h.Sum(nil))[:12]
@@ -131,7 +131,8 @@ func buildImage(ctx context.Context, tmp string, logf func(string, ...any)) erro
 	return os.WriteFile(filepath.Join(out, "initrd"), a.bytes(), 0o644)
 }
 
-// addPrograms takes busybox and the guest agent, the latter with its libraries.
+// addPrograms takes busybox, and with their libraries the guest agent and what
+// mends a file system.
 func addPrograms(ctx context.Context, a *archive, tree string) error {
 	busybox, err := os.ReadFile(pick(tree, "/usr/bin/busybox", "/bin/busybox"))
 	if err != nil {
@@ -139,18 +140,27 @@ func addPrograms(ctx context.Context, a *archive, tree string) error {
 	}
 	a.add("/bin/busybox", 0o755, busybox)
 	a.link("/bin/sh", "busybox")
-	ga := pick(tree, "/usr/sbin/qemu-ga")
-	data, err := os.ReadFile(ga)
+	for _, program := range []string{"/usr/sbin/qemu-ga", "/usr/sbin/e2fsck"} {
+		if err := addProgram(ctx, a, pick(tree, program, strings.TrimPrefix(program, "/usr"))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addProgram(ctx context.Context, a *archive, file string) error {
+	name := filepath.Base(file)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	a.add("/sbin/qemu-ga", 0o755, data)
-	out, err := exec.CommandContext(ctx, "ldd", ga).Output()
+	a.add("/sbin/"+name, 0o755, data)
+	out, err := exec.CommandContext(ctx, "ldd", file).Output()
 	if err != nil {
-		return fmt.Errorf("cannot list the libraries of qemu-ga: %w", err)
+		return fmt.Errorf("cannot list the libraries of %s: %w", name, err)
 	}
 	if strings.Contains(string(out), "not found") {
-		return fmt.Errorf("cannot find all libraries of qemu-ga:\n%s", out)
+		return fmt.Errorf("cannot find all libraries of %s:\n%s", name, out)
 	}
 	for _, lib := range libraryPaths(string(out)) {
 		data, err := os.ReadFile(lib)

@@ -34,6 +34,8 @@ group = "root"
 namespaces = []
 cgroup_controllers = []
 remember_owner = 0
+swtpm_user = "root"
+swtpm_group = "root"
 `
 
 const libvirtdConfig = `host_uuid = "%s"
@@ -56,12 +58,15 @@ func (n *Node) prepare() ([]string, error) {
 	dir := n.lab.paths.node(n.Name)
 	for _, b := range hostBinds {
 		mode := os.FileMode(0o755)
-		if b.source == "root-ssh" {
+		if b.source == rootHome {
 			mode = 0o700
 		}
 		if err := os.MkdirAll(filepath.Join(dir, b.source), mode); err != nil {
 			return nil, err
 		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, rootHome, ".ssh"), 0o700); err != nil {
+		return nil, err
 	}
 	for _, sub := range []string{"root", "etc-libvirt/storage/autostart", "var-cache-libvirt/qemu/capabilities", "var-log-libvirt/qemu", "var-lib-libvirt/images"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
@@ -118,7 +123,7 @@ func (n *Node) writeSSH(dir string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(filepath.Join(dir, "root-ssh", to), b, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, rootHome, ".ssh", to), b, 0o600); err != nil {
 			return nil, err
 		}
 	}
@@ -136,7 +141,7 @@ func (l *Lab) writeKnownHosts(keys map[string][]string) error {
 	}
 	files := []string{l.KnownHostsPath()}
 	for _, n := range l.Nodes {
-		files = append(files, l.paths.nodeFile(n.Name, "root-ssh/known_hosts"))
+		files = append(files, l.paths.nodeFile(n.Name, rootHome+"/.ssh/known_hosts"))
 	}
 	for _, f := range files {
 		if err := os.WriteFile(f, []byte(b.String()), 0o644); err != nil {

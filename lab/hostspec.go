@@ -52,15 +52,19 @@ func readHostSpec(p paths, node string) (hostSpec, error) {
 
 // hostBinds are directories that each host has for itself instead of the
 // machine's: fresh ones, kept in its state directory. Nothing of the machine's
-// own libvirt or SSH set-up is visible in a host.
+// own libvirt or SSH set-up is visible in a host, and nothing that its root's
+// shell does at the start of every command over SSH.
 var hostBinds = []struct{ source, target string }{
 	{"etc-libvirt", "/etc/libvirt"},
 	{"etc-ssh", "/etc/ssh"},
-	{"root-ssh", "/root/.ssh"},
+	{rootHome, "/root"},
 	{"var-lib-libvirt", "/var/lib/libvirt"},
 	{"var-cache-libvirt", "/var/cache/libvirt"},
 	{"var-log-libvirt", "/var/log/libvirt"},
 }
+
+// rootHome is what a host has as /root.
+const rootHome = "root-home"
 
 // Paths inside every host.
 const (

@@ -24,8 +24,9 @@ type Lab struct {
 	paths paths
 	plan  addressPlan
 
-	mu  sync.Mutex // guards log and VMs
-	log io.Writer
+	mu    sync.Mutex // guards log, VMs and hosts
+	log   io.Writer
+	hosts map[string]int // process 1 of each host that was on at the last look
 }
 
 // Node is one host of a lab.

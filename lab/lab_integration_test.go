@@ -119,12 +119,18 @@ func identity(ctx context.Context, t *testing.T, l *Lab) {
 }
 
 func pausedIsIdle(ctx context.Context, t *testing.T, l *Lab) {
-	if got := l.RunningCopies("web", 300*time.Millisecond); len(got) != 1 {
+	w := l.Watch("web")
+	seen, stop := context.WithTimeout(ctx, 5*time.Second)
+	for len(w.Sample().Running) == 0 && seen.Err() == nil {
+		<-time.After(50 * time.Millisecond)
+	}
+	stop()
+	if got := w.Samples[len(w.Samples)-1].Running; len(got) != 1 {
 		t.Errorf("a running guest was seen to run in %d copies", len(got))
 	}
 	_, err := l.Nodes[0].Virsh(ctx, "suspend", "web")
 	must(t, err)
-	w := l.Watch("web")
+	w = l.Watch("web")
 	for range 20 {
 		time.Sleep(100 * time.Millisecond)
 		if s := w.Sample(); len(s.Running) > 0 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,16 +18,16 @@ func lockLab(ctx context.Context, p paths) (unlock func(), err error) {
 	if _, err := os.Stat(p.dir); errors.Is(err, os.ErrNotExist) {
 		return func() {}, nil
 	}
-	return lockFile(ctx, p.lock(), fmt.Sprintf("another up or down of the lab %q", p.prefix))
+	return lockFile(ctx, guestDeadline, p.lock(), fmt.Sprintf("another up or down of the lab %q", p.prefix))
 }
 
-func lockFile(ctx context.Context, path, holder string) (unlock func(), err error) {
+func lockFile(ctx context.Context, patience time.Duration, path, holder string) (unlock func(), err error) {
 	for {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
 			return nil, fmt.Errorf("cannot lock %s: %w", path, err)
 		}
-		err = until(ctx, guestDeadline, holder, func(context.Context) (bool, error) {
+		err = until(ctx, patience, holder, func(context.Context) (bool, error) {
 			err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 			return err == nil, err
 		})

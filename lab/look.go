@@ -37,12 +37,15 @@ type QEMU struct {
 func (l *Lab) QEMUs() []QEMU {
 	nodes := map[string]string{}
 	var out []QEMU
-	for node, pid := range hostProcesses(l.paths) {
+	for node, pid := range l.hostPIDs() {
 		if ns, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/pid"); err == nil {
 			nodes[ns] = node
 		}
 	}
-	for _, p := range processes(func(p process) bool { return nodes[p.PIDNS] != "" && p.isQEMU() && !p.dead() }) {
+	// Only a process that is named like QEMU is looked at closely: this is done
+	// every 50 ms, on machines with hundreds of others.
+	named := func(comm string) bool { return strings.HasPrefix(comm, "qemu-system-") }
+	for _, p := range namedProcesses(named, func(p process) bool { return nodes[p.PIDNS] != "" && p.isQEMU() && !p.dead() }) {
 		uuid, ok := p.option("-uuid")
 		if !ok {
 			continue
@@ -51,6 +54,30 @@ func (l *Lab) QEMUs() []QEMU {
 		out = append(out, QEMU{nodes[p.PIDNS], p.PID, p.guestName(), uuid, incoming, p.State == 'T'})
 	}
 	return out
+}
+
+// hostPIDs is hostProcesses, without another look through the process list
+// while all that were found before are there still.
+func (l *Lab) hostPIDs() map[string]int {
+	l.mu.Lock()
+	known := l.hosts
+	l.mu.Unlock()
+	if len(known) == len(l.Nodes) {
+		whole := true
+		for node, pid := range known {
+			p, ok := readProcess(pid)
+			dir, prefix, name, host := p.hostArgs()
+			whole = whole && ok && host && !p.dead() && dir == l.paths.dir && prefix == l.paths.prefix && name == node
+		}
+		if whole {
+			return known
+		}
+	}
+	found := hostProcesses(l.paths)
+	l.mu.Lock()
+	l.hosts = found
+	l.mu.Unlock()
+	return found
 }
 
 // UUID gives the UUID of a VM of the lab by name; a UUID stands for itself.

@@ -14,16 +14,18 @@ import (
 // belong to somebody else.
 func (p paths) alias() string { return labLinkAlias + p.state() }
 
+// wholeWithin bounds the repeating of a listing.
+const wholeWithin = time.Second
+
 // whole repeats a listing until nothing has changed while the kernel wrote it.
 // Another lab that starts or ends changes links many times.
 func whole[T any](list func() ([]T, error)) ([]T, error) {
-	for range 50 {
-		if out, err := list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+	for deadline := time.Now().Add(wholeWithin); ; {
+		out, err := list()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) || time.Now().After(deadline) {
 			return out, err
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
-	return list()
 }
 
 // checkSubnet refuses a subnet of which this machine already knows a part.

@@ -11,8 +11,11 @@ import (
 	"strings"
 )
 
+// program is a file without which something cannot be, and its package.
+type program struct{ file, pkg string }
+
 // needed are the programs hosts are made of, with the package of each.
-var needed = []struct{ program, pkg string }{
+var needed = []program{
 	{"/usr/sbin/libvirtd", "libvirt-daemon-system"},
 	{"/usr/sbin/virtlogd", "libvirt-daemon-system"},
 	{"/usr/bin/virsh", "libvirt-clients"},
@@ -21,18 +24,33 @@ var needed = []struct{ program, pkg string }{
 	{"/usr/sbin/sshd", "openssh-server"},
 	{"/usr/bin/ssh", "openssh-client"},
 	{"/usr/bin/rsync", "rsync"},
+	{"/usr/bin/sudo", "sudo"},
+	{"/usr/bin/tmux", "tmux"},
 	{"/usr/sbin/nft", "nftables"},
 	{"/usr/bin/ip", "iproute2"},
 	{"/usr/sbin/mkfs.ext4", "e2fsprogs"},
 	{"/usr/sbin/debugfs", "e2fsprogs"},
+	{"/usr/sbin/e2fsck", "e2fsprogs"},
 }
 
-// missingPackages lists the packages without which no host can be made.
-func missingPackages() []string {
+// neededBy lists what is needed for these VMs and for no others.
+func neededBy(vms []VM) []program {
+	var out []program
+	if slices.ContainsFunc(vms, func(vm VM) bool { return vm.UEFI }) {
+		out = append(out, program{ovmfCode, "ovmf"})
+	}
+	if slices.ContainsFunc(vms, func(vm VM) bool { return vm.TPM }) {
+		out = append(out, program{"/usr/bin/swtpm", "swtpm"}, program{"/usr/bin/swtpm_setup", "swtpm-tools"})
+	}
+	return out
+}
+
+// missingOf lists the packages of what is not there.
+func missingOf(all []program) []string {
 	var out []string
-	for _, n := range needed {
+	for _, n := range all {
 		// /bin and /sbin may or may not be one with /usr.
-		if !fileExists(n.program) && !fileExists(strings.TrimPrefix(n.program, "/usr")) && !slices.Contains(out, n.pkg) {
+		if !fileExists(n.file) && !fileExists(strings.TrimPrefix(n.file, "/usr")) && !slices.Contains(out, n.pkg) {
 			out = append(out, n.pkg)
 		}
 	}
@@ -41,8 +59,9 @@ func missingPackages() []string {
 
 // install brings what is missing. Services of the packages are kept from
 // starting: the lab runs its own.
-func (l *Lab) install(ctx context.Context, never bool) error {
-	missing := missingPackages()
+func (l *Lab) install(ctx context.Context, vms []VM, never bool) error {
+	all := slices.Concat(needed, neededBy(vms))
+	missing := missingOf(all)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -53,7 +72,20 @@ func (l *Lab) install(ctx context.Context, never bool) error {
 	if never {
 		return fmt.Errorf("cannot make a lab without these packages: apt-get install --no-install-recommends %s", list)
 	}
-	l.logf("installing from Debian: %s", list)
+	// One at a time: what one lab keeps from starting must not start because
+	// another one has ended.
+	if err := os.MkdirAll(DefaultDir, 0o755); err != nil {
+		return err
+	}
+	unlock, err := lockFile(ctx, installDeadline, filepath.Join(DefaultDir, ".install.lock"), "another lab that installs packages")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if missing = missingOf(all); len(missing) == 0 {
+		return nil
+	}
+	l.logf("installing from Debian: %s", strings.Join(missing, " "))
 	if err := apt(ctx, "update"); err != nil {
 		return err
 	}
@@ -65,7 +97,7 @@ func (l *Lab) install(ctx context.Context, never bool) error {
 	if err = errors.Join(err, restore()); err != nil {
 		return err
 	}
-	if left := missingPackages(); len(left) > 0 {
+	if left := missingOf(all); len(left) > 0 {
 		return fmt.Errorf("cannot make a lab: %s is installed but its programs are not where Debian puts them", strings.Join(left, " "))
 	}
 	return nil

@@ -44,7 +44,11 @@ func parseStat(b []byte) (comm string, state byte, ok bool) {
 	return string(b[open+1 : end]), b[end+2], true
 }
 
-func readProcess(pid int) (process, bool) {
+func readProcess(pid int) (process, bool) { return readNamed(pid, nil) }
+
+// readNamed reads a process whose name is wanted, and no more than its name of
+// any other.
+func readNamed(pid int, named func(comm string) bool) (process, bool) {
 	base := "/proc/" + strconv.Itoa(pid)
 	stat, err := os.ReadFile(base + "/stat")
 	if err != nil {
@@ -55,6 +59,9 @@ func readProcess(pid int) (process, bool) {
 	if p.Comm, p.State, ok = parseStat(stat); !ok {
 		return process{}, false
 	}
+	if named != nil && !named(p.Comm) {
+		return p, false
+	}
 	p.PIDNS, _ = os.Readlink(base + "/ns/pid")
 	if cmd, err := os.ReadFile(base + "/cmdline"); err == nil && len(cmd) > 0 {
 		p.Args = strings.Split(strings.TrimRight(string(cmd), "\x00"), "\x00")
@@ -64,7 +71,9 @@ func readProcess(pid int) (process, bool) {
 
 // processes lists the machine's processes for which keep is true. Those that
 // end while it looks are left out.
-func processes(keep func(process) bool) []process {
+func processes(keep func(process) bool) []process { return namedProcesses(nil, keep) }
+
+func namedProcesses(named func(comm string) bool, keep func(process) bool) []process {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -75,7 +84,7 @@ func processes(keep func(process) bool) []process {
 		if err != nil {
 			continue
 		}
-		if p, ok := readProcess(pid); ok && keep(p) {
+		if p, ok := readNamed(pid, named); ok && keep(p) {
 			out = append(out, p)
 		}
 	}

@@ -105,11 +105,11 @@ func findHealthy(ctx context.Context, o Options) (*Lab, error) {
 
 // build makes everything, in the order in which remove can undo it.
 func (l *Lab) build(ctx context.Context, o Options) error {
-	if err := l.install(ctx, o.NoInstall); err != nil {
-		return err
-	}
 	vms, err := resolveVMs(o.VMs, l.Prefix, l.plan, o.Nodes)
 	if err != nil {
+		return err
+	}
+	if err := l.install(ctx, vms, o.NoInstall); err != nil {
 		return err
 	}
 	for _, dir := range []string{l.paths.state(), l.paths.cache(), l.paths.shared()} {

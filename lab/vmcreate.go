@@ -23,6 +23,9 @@ func (l *Lab) AddVM(ctx context.Context, spec VMSpec) (VM, error) {
 	if err != nil {
 		return VM{}, err
 	}
+	if missing := missingOf(neededBy(vms)); len(missing) > 0 {
+		return VM{}, fmt.Errorf("cannot make %s: %s is missing; make the lab with such a VM, and it is installed", spec.Name, strings.Join(missing, " "))
+	}
 	image, err := ensureGuestImage(ctx, l.paths, l.logf)
 	if err != nil {
 		return VM{}, err
@@ -106,6 +109,11 @@ func (l *Lab) defineVM(ctx context.Context, vm VM, image guestImage, machine str
 			return fmt.Errorf("cannot make the disk %s of %s: %w", d.Path(), vm.Name, err)
 		}
 	}
+	if vm.ISO {
+		if _, err := n.Exec(ctx, "dd", "if=/dev/urandom", "of="+vm.ISOPath(), "bs=64K", "count=8", "status=none"); err != nil {
+			return fmt.Errorf("cannot make the medium %s of %s: %w", vm.ISOPath(), vm.Name, err)
+		}
+	}
 	text := vm.domainXML(image, machine)
 	if vm.Transient {
 		_, err := n.ExecInput(ctx, text, "virsh", "-q", "-c", "qemu:///system", "create", "/dev/stdin")
@@ -149,8 +157,17 @@ func (n *Node) makeVMDisk(ctx context.Context, d DiskSpec, first bool) error {
 				[]string{"rm", "-f", "/tmp/" + d.File + ".fill"})
 		}
 	}
-	if d.Format == "qcow2" {
-		cmds = append(cmds, []string{"qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, d.Path()}, []string{"rm", "-f", raw})
+	made, format := d.Path(), d.Format
+	if d.Backing != "" {
+		made, format = d.BasePath(), d.Backing
+	}
+	if format == "qcow2" {
+		cmds = append(cmds, []string{"qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, made}, []string{"rm", "-f", raw})
+	} else if made != raw {
+		cmds = append(cmds, []string{"mv", raw, made})
+	}
+	if d.Backing != "" {
+		cmds = append(cmds, []string{"qemu-img", "create", "-q", "-f", "qcow2", "-b", made, "-F", format, d.Path()})
 	}
 	for _, c := range cmds {
 		if _, err := n.Exec(ctx, c...); err != nil {
@@ -244,7 +261,8 @@ func (l *Lab) agentAnswers(ctx context.Context, vm VM) (bool, error) {
 			return true, nil
 		}
 		errs = append(errs, err)
-		if n == hosts[0] && !strings.Contains(err.Error(), "failed to get domain") {
+		// A VM that has moved may be defined there still, and off.
+		if n == hosts[0] && !strings.Contains(err.Error(), "failed to get domain") && !strings.Contains(err.Error(), "not running") {
 			break // it is here, and not ready
 		}
 	}

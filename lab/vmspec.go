@@ -39,6 +39,15 @@ type VMSpec struct {
 	Autostart bool    `json:"autostart"`
 	// EmptyCDROM adds a drive without a medium.
 	EmptyCDROM bool `json:"empty_cdrom"`
+	// ISO adds a drive with a read-only medium in it, a file of the VM's own.
+	ISO bool `json:"iso"`
+	// UEFI boots through OVMF with NVRAM of its own; TPM adds a virtual TPM.
+	// Their packages are installed when a lab is made with such a VM.
+	UEFI bool `json:"uefi"`
+	TPM  bool `json:"tpm"`
+	// Ledger lets the guest write blocks that can be proved from outside, for
+	// CheckLedger.
+	Ledger bool `json:"ledger"`
 	// DevicesXML goes into <devices>, DomainXML into <domain>, as they are.
 	DevicesXML string `json:"devices_xml"`
 	DomainXML  string `json:"domain_xml"`
@@ -53,6 +62,11 @@ type DiskSpec struct {
 	SizeMiB int    `json:"size_mib"` // 64 if 0
 	FillMiB int    `json:"fill_mib"` // random data in it; the rest is sparse
 	Cache   string `json:"cache"`    // QEMU's cache mode; none if empty
+	// IOThread serves the disk by a thread of its own, not QEMU's main one.
+	IOThread bool `json:"iothread"`
+	// Backing is the format, qcow2 or raw, of a base that the disk lies on: then
+	// all that the lab puts into the disk is in the base, beside it.
+	Backing string `json:"backing"`
 }
 
 // VM is a VM of the lab, with all that was settled when it was made.
@@ -70,6 +84,19 @@ func (d DiskSpec) Path() string {
 		return path.Join(sharedDir, d.File)
 	}
 	return path.Join(imagesDir, d.File)
+}
+
+// BasePath is where the base of a disk with one is, on its host.
+func (d DiskSpec) BasePath() string {
+	return path.Join(path.Dir(d.Path()), strings.TrimSuffix(d.File, path.Ext(d.File))+"-base.img")
+}
+
+// ISOPath is where the medium of a VM with one is, on its host.
+func (vm VM) ISOPath() string { return path.Join(imagesDir, vm.Name+".iso") }
+
+// NVRAMPath is where the variables of a VM with UEFI are, on its host.
+func (vm VM) NVRAMPath() string {
+	return path.Join("/var/lib/libvirt/qemu/nvram", vm.Name+"_VARS.fd")
 }
 
 const (
@@ -192,6 +219,8 @@ func resolveDisks(s VMSpec) ([]DiskSpec, error) {
 			return nil, fmt.Errorf("cannot put a disk of %s into the pool %q: images and shared are possible", s.Name, d.Pool)
 		case d.Format != "qcow2" && d.Format != "raw":
 			return nil, fmt.Errorf("cannot make a disk of %s in the format %q: qcow2 and raw are possible", s.Name, d.Format)
+		case d.Backing != "" && (d.Backing != "qcow2" && d.Backing != "raw" || d.Format != "qcow2"):
+			return nil, fmt.Errorf("cannot put a disk of %s on a base of the format %q: a qcow2 on qcow2 or raw is possible", s.Name, d.Backing)
 		case !filePattern.MatchString(d.File):
 			return nil, fmt.Errorf("cannot name a disk of %s %q: letters, digits, dot, dash and underscore only", s.Name, d.File)
 		case d.SizeMiB < smallestDisk:

@@ -11,10 +11,12 @@ import (
 const (
 	hostDeadline  = 90 * time.Second // QEMU is probed once for each host
 	guestDeadline = 3 * time.Minute
-	goneDeadline  = 20 * time.Second
-	pollEvery     = 30 * time.Millisecond
-	pollMost      = 400 * time.Millisecond // what waits longer is looked at less often
-	waitDelay     = 2 * time.Second
+	// installDeadline is for hundreds of megabytes from a mirror.
+	installDeadline = 15 * time.Minute
+	goneDeadline    = 20 * time.Second
+	pollEvery       = 30 * time.Millisecond
+	pollMost        = 400 * time.Millisecond // what waits longer is looked at less often
+	waitDelay       = 2 * time.Second
 )
 
 // until polls ok until it is true. The error says what was waited for and, if

@@ -27,6 +27,9 @@ const (
 	ActForward Action = "forward"
 	// ActComplete lets the target have the VM and fences the source.
 	ActComplete Action = "complete"
+	// ActResume starts a broken post-copy again: neither side has all of the
+	// memory, and the network must carry the rest of it.
+	ActResume Action = "resume"
 	// ActWait looks again: a host did not answer, or something is still moving.
 	ActWait Action = "wait"
 	// ActPerson leaves everything as it is, but for what Suspend names.
@@ -51,6 +54,8 @@ type Decision struct {
 	Why   string
 	// Suspend lists copies that must be paused at once, before anyone is asked.
 	Suspend []Side
+	// Proof is what was seen that lets an undo follow a commit intent.
+	Proof string
 	// Owing tells that the other side cannot be reached now and is owed its part.
 	Owing bool
 }
@@ -63,7 +68,8 @@ const (
 	pausedMigration
 	paused // by the user, or for a reason that is none of ours
 	pausedIOError
-	postcopy
+	postcopy       // memory goes over while the target runs
+	postcopyFailed // it broke; the side holds memory that the other lacks
 	off
 	missing
 	unreachable
@@ -81,13 +87,18 @@ func classify(s model.DomainStatus) condition {
 			return pausedMigration
 		case "ioerror":
 			return pausedIOError
-		case "postcopy", "postcopy failed":
+		case "postcopy":
 			return postcopy
+		case "postcopy failed":
+			return postcopyFailed
 		}
 		return paused
 	case model.StateRunning, model.StateBlocked, model.StateShutdown, model.StateSuspended:
-		if s.Reason == "postcopy" || s.Reason == "postcopy failed" {
+		switch s.Reason {
+		case "postcopy":
 			return postcopy
+		case "postcopy failed":
+			return postcopyFailed
 		}
 		return running
 	}
@@ -99,8 +110,17 @@ func classify(s model.DomainStatus) condition {
 // say now. It is total and changes nothing.
 func Decide(v journal.View, src, dst model.DomainStatus) Decision {
 	s, d := classify(src), classify(dst)
-	if s == postcopy || d == postcopy {
-		return Decision{Action: ActPerson, Owner: Target, Why: "post-copy is under way: each side holds memory that the other lacks; neither may be stopped"}
+	if v.PostCopy && !v.Performed && v.Epoch == journal.CommitUnknown && s == running && d != running && !inPostCopy(d) {
+		return Decision{
+			Action: ActUndo, Owner: Source, Owing: d == unreachable, Why: "the copy failed before the switch to post-copy; the source runs the VM",
+			Proof: "the target was never told to run the VM, which is seen running on the source",
+		}
+	}
+	if inPostCopy(s) || inPostCopy(d) {
+		return duringPostCopy(v, s, d, src)
+	}
+	if dec, ok := ranBeside(v); ok {
+		return dec
 	}
 	var dec Decision
 	switch v.Epoch {
@@ -112,6 +132,25 @@ func Decide(v journal.View, src, dst model.DomainStatus) Decision {
 		dec = beforeCommit(v, s, d)
 	}
 	return dec
+}
+
+// ranBeside leaves to a person what a copy that ran beside the move has written:
+// that it was suspended meanwhile does not undo it.
+func ranBeside(v journal.View) (Decision, bool) {
+	dec := Decision{Action: ActPerson, Owner: Nowhere}
+	switch {
+	case v.Keep != "":
+		return dec, false
+	case v.TargetRan && v.Epoch == journal.BeforeCommit:
+		dec.Why = "the target was seen running the VM although this move never told it to: somebody else started it"
+	case v.SourceRan && v.Epoch == journal.CommitUnknown:
+		dec.Why = "the source was seen running although the target was told to: two copies may have run"
+	case v.SourceRan && v.Epoch == journal.AfterCommit:
+		dec.Owner, dec.Why = Target, "the source was seen running a stale copy of a VM that has moved"
+	default:
+		return dec, false
+	}
+	return dec, true
 }
 
 func wasPaused(v journal.View) bool {

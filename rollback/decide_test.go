@@ -14,6 +14,10 @@ var words = map[string]model.DomainStatus{
 	"pu":       {State: model.StatePaused, Reason: "user"},
 	"ioerror":  {State: model.StatePaused, Reason: "ioerror"},
 	"postcopy": {State: model.StatePaused, Reason: "postcopy"},
+	"pcrun":    {State: model.StateRunning, Reason: "postcopy"},
+	"pcfail":   {State: model.StatePaused, Reason: "postcopy failed"},
+	"pcrunf":   {State: model.StateRunning, Reason: "postcopy failed"},
+	"migrated": {State: model.StateShutoff, Reason: "migrated"},
 	"off":      {State: model.StateShutoff, Reason: "destroyed"},
 	"missing":  {State: model.StateMissing},
 	"silent":   {State: model.StateUnreachable},
@@ -61,7 +65,8 @@ E1f silent   pu       -> wait source
 E1  silent   running  -> person - suspend target
 E1  silent   silent   -> wait source owing
 E1  odd      pm       -> wait source
-E1  postcopy pm       -> person target
+E1  postcopy pm       -> person -
+E1  running  pcrun    -> person target suspend source
 E2  running  missing  -> person - suspend source
 E2  running  pu       -> person - suspend source
 E2  running  running  -> person - suspend source,target
@@ -81,7 +86,37 @@ E2  silent   pu       -> forward target owing
 E2  silent   running  -> complete target owing
 E2  silent   silent   -> wait target
 E2  odd      odd      -> wait target
-E2  pm       postcopy -> person target
+E2  pm       pcrun    -> person target
+E2q running  missing  -> undo source
+E2q running  pm       -> undo source
+E2q running  silent   -> undo source owing
+E2q running  running  -> person - suspend source,target
+E2q running  pcrun    -> person target suspend source
+E2p running  missing  -> person - suspend source
+E2p postcopy pcrun    -> wait target
+E2p postcopy running  -> wait target
+E2p postcopy silent   -> wait target
+E2p postcopy missing  -> person -
+E2p postcopy off      -> person -
+E2p postcopy pm       -> person -
+E2p postcopy pcrunf   -> resume target
+E2p pcfail   pcrun    -> resume target
+E2p pcfail   pcrunf   -> resume target
+E2p pcfail   pcfail   -> resume target
+E2p pcfail   silent   -> wait target
+E2p pcfail   missing  -> person -
+E2p pcfail   running  -> complete target
+E2p pcfail   ioerror  -> complete target
+E2p pcfail   pu       -> person -
+E3p pcfail   pu       -> complete target
+E2p silent   pcrun    -> wait target
+E2p silent   pcrunf   -> wait target
+E2p off      pcrun    -> person target
+E2p migrated pcrun    -> wait target
+E2p missing  pcrunf   -> person target
+E2p migrated running  -> complete target
+E2p off      running  -> complete target
+E2p pm       missing  -> person -
 E3  running  running  -> person target suspend source
 E3  running  pu       -> person target suspend source
 E3  running  missing  -> person target suspend source
@@ -111,6 +146,12 @@ func view(t *testing.T, epoch string) journal.View {
 		v.Performed, v.Rollback = true, true
 	case "E2":
 		v.Performed, v.Epoch = true, journal.CommitUnknown
+	case "E2q":
+		v.PostCopy, v.Epoch = true, journal.CommitUnknown
+	case "E2p":
+		v.Performed, v.PostCopy, v.Epoch = true, true, journal.CommitUnknown
+	case "E3p":
+		v.Performed, v.PostCopy, v.Epoch = true, true, journal.AfterCommit
 	case "E3":
 		v.Performed, v.Epoch = true, journal.AfterCommit
 	default:
@@ -155,7 +196,7 @@ func TestDecide(t *testing.T) {
 
 // Whatever is seen, some things are never decided.
 func TestDecideNever(t *testing.T) {
-	for _, epoch := range []string{"E1", "E1f", "E1r", "E2", "E3"} {
+	for _, epoch := range []string{"E1", "E1f", "E1r", "E2", "E3", "E2p", "E3p"} {
 		for sw, s := range words {
 			for dw, d := range words {
 				dec := Decide(view(t, epoch), s, d)
@@ -171,6 +212,9 @@ func TestDecideNever(t *testing.T) {
 				}
 				if dec.Action == ActForward && epoch == "E1r" {
 					t.Errorf("%s: forward after undo was decided", at)
+				}
+				if (dec.Action == ActUndo || dec.Action == ActForward) && (strings.HasPrefix(sw, "pc") || strings.HasPrefix(dw, "pc") || sw == "postcopy" || dw == "postcopy") {
+					t.Errorf("%s: %s during post-copy", at, dec.Action)
 				}
 				if dec.Action == ActComplete && (sw == "running" || dw == "silent" || dw == "missing") {
 					t.Errorf("%s: completed without a target", at)

@@ -22,7 +22,7 @@ func cleanDisks(ctx context.Context, e *Env) (string, error) {
 		_ = e.EndTarget(ctx)
 	}
 	ended := false
-	if e.View.Prepared {
+	if e.View.Prepared || e.View.Registering {
 		if st, err = look(ctx, e.Target); err != nil {
 			return "", err
 		}
@@ -39,8 +39,17 @@ func cleanDisks(ctx context.Context, e *Env) (string, error) {
 		ended = true
 	}
 	for _, v := range e.View.Volumes {
-		if err := e.Target.DeleteVolume(ctx, v.Path); err != nil {
+		del := e.Target.DeleteVolume
+		if v.Tree {
+			del = e.Target.DeleteTree
+		}
+		if err := del(ctx, v.Path); err != nil {
 			return "", fmt.Errorf("cannot delete %s on %s: %w", v.Path, v.Node, err)
+		}
+	}
+	if e.View.Relay != "" {
+		if err := e.Target.DeleteTree(ctx, e.View.Relay); err != nil {
+			return "", fmt.Errorf("cannot delete the sockets in %s on %s: %w", e.View.Relay, e.Target.Name(), err)
 		}
 	}
 	return describeDisks(ended, len(e.View.Volumes), e.Target.Name()), nil

@@ -19,7 +19,7 @@ func unregister(ctx context.Context, e *Env) (string, error) {
 	if st.State == model.StateMissing {
 		return "not registered on " + string(e.Target.Name()), nil
 	}
-	if !e.View.Performed {
+	if !e.View.Performed && !e.View.Registering {
 		return "the definition on " + string(e.Target.Name()) + " was there before this move; left alone", nil
 	}
 	if st.Live() {

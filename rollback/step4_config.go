@@ -16,6 +16,13 @@ func restoreConfig(ctx context.Context, e *Env) (string, error) {
 		// resumed it; the last step looks.
 		_ = e.EndSource(ctx)
 	}
+	var done []string
+	if fenced(e.View) {
+		if err := unfence(ctx, e); err != nil {
+			return "", err
+		}
+		done = append(done, "disks and definition have their names again")
+	}
 	st, err := look(ctx, e.Source)
 	if err != nil {
 		return "", err
@@ -26,7 +33,20 @@ func restoreConfig(ctx context.Context, e *Env) (string, error) {
 	if st, err = await(ctx, e.Source, e.Patience, func(s model.DomainStatus) bool { return !s.JobActive }); err != nil {
 		return "", fmt.Errorf("the move's job on %s has not ended (%s): %w", e.Source.Name(), st, err)
 	}
-	var done []string
+	if len(e.View.Passes) > 0 && st.State == model.StatePaused {
+		// After a migration QEMU has let go of its disks until it runs; they cannot
+		// be joined before. The target is gone by now: the steps before have seen it.
+		if _, err := runOnSource(ctx, e); err != nil {
+			return "", err
+		}
+	}
+	joined, err := flatten(ctx, e.Source, e.View)
+	if err != nil {
+		return "", err
+	}
+	if joined != "" {
+		done = append(done, joined)
+	}
 	if e.View.Marked {
 		if err := e.Source.RemoveMark(ctx); err != nil {
 			return "", fmt.Errorf("cannot remove the marker on %s: %w", e.Source.Name(), err)

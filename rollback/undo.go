@@ -20,8 +20,25 @@ type Host interface {
 	Destroy(ctx context.Context) error
 	Undefine(ctx context.Context) error
 	Resume(ctx context.Context) error
+	// Start boots a defined domain that is off.
+	Start(ctx context.Context) error
 	// DeleteVolume removes a volume by path; one that is not there is no error.
 	DeleteVolume(ctx context.Context, path string) error
+	// DeleteTree removes a folder of ours with what is in it.
+	DeleteTree(ctx context.Context, path string) error
+	// VolumeExists looks for a file or volume at path.
+	VolumeExists(ctx context.Context, path string) (bool, error)
+	// Rename moves a file on the host; it never replaces one.
+	Rename(ctx context.Context, from, to string) error
+	// Define writes a definition, durable on the host.
+	Define(ctx context.Context, xml string) error
+	// Flatten writes what the overlays of a disk hold into base and lets the
+	// domain, running or off, go on in it. Overlays are in the order in which
+	// they lie on base; those that are joined already are passed over.
+	Flatten(ctx context.Context, disk, base string, overlays []string) error
+	// Join writes what lies between base and top into base, while nobody uses
+	// them. It may be repeated, as long as top is there.
+	Join(ctx context.Context, base, top string) error
 	SetAutostart(ctx context.Context, on bool) error
 	// RemoveMark removes our marker from the domain.
 	RemoveMark(ctx context.Context) error

@@ -55,8 +55,28 @@ func (h *host) DeleteVolume(_ context.Context, p string) error {
 	return h.act("delete "+p, h.st)
 }
 func (h *host) SetAutostart(_ context.Context, on bool) error { return h.act("autostart", h.st) }
-func (h *host) RemoveMark(context.Context) error              { return h.act("unmark", h.st) }
-func (h *host) Announce(context.Context) error                { return h.act("announce", h.st) }
+func (h *host) Start(context.Context) error                   { return h.act("start", words["running"]) }
+
+func (h *host) DeleteTree(_ context.Context, p string) error { return h.act("delete tree "+p, h.st) }
+
+func (h *host) VolumeExists(_ context.Context, p string) (bool, error) {
+	return slices.Contains(h.volumes, p), nil
+}
+
+func (h *host) Rename(_ context.Context, from, to string) error {
+	h.volumes[slices.Index(h.volumes, from)] = to
+	return h.act("rename "+from+" "+to, h.st)
+}
+func (h *host) Define(context.Context, string) error { return h.act("define", h.st) }
+func (h *host) Flatten(_ context.Context, disk, base string, over []string) error {
+	return h.act("flatten "+disk+" "+base+" "+strings.Join(over, "+"), h.st)
+}
+
+func (h *host) Join(_ context.Context, base, top string) error {
+	return h.act("join "+base+" "+top, h.st)
+}
+func (h *host) RemoveMark(context.Context) error { return h.act("unmark", h.st) }
+func (h *host) Announce(context.Context) error   { return h.act("announce", h.st) }
 
 func TestUndo(t *testing.T) {
 	pmD := words["pm"]

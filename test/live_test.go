@@ -214,7 +214,6 @@ func TestPreflightRefusals(t *testing.T) {
 		"unknown VM":      {[]string{"plan", "nobody", "--to", from}, 64, "nobody"},
 		"off by live":     {[]string{"plan", "off", "--to", other("node1")}, 3, "off"},
 		"no --to":         {[]string{"migrate", "web", "--yes"}, 64, "--to"},
-		"a mode of later": {[]string{"migrate", "web", "--to", other(from), "--mode", "block", "--yes"}, 3, "block"},
 		"not a mode":      {[]string{"migrate", "web", "--to", other(from), "--mode", "fast", "--yes"}, 64, "fast"},
 		"no terminal":     {[]string{"migrate", "web", "--to", other(from)}, 64, "--yes"},
 		"no such job":     {[]string{"abort", "zzzzzz", "--yes"}, 64, "zzzzzz"},

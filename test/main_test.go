@@ -43,16 +43,26 @@ func run(m *testing.M) int {
 			return fail(fmt.Errorf("cannot build: %w: %s", err, out))
 		}
 	}
-	o := lab.Options{Prefix: "ht", Subnet: "10.86.0.0/24", Nodes: 2, Log: os.Stderr, VMs: []lab.VMSpec{
+	o := lab.Options{Prefix: "ht", Subnet: "10.86.0.0/24", Nodes: 3, Log: os.Stderr, VMs: []lab.VMSpec{
 		{Name: "web", Agent: true, HTTP: true, Autostart: true},
 		{Name: "pair", Agent: true, Disks: []lab.DiskSpec{{}, {SizeMiB: 512, FillMiB: 96}}},
 		{Name: "common", Agent: true, Disks: []lab.DiskSpec{{Pool: "shared", Format: "raw"}}},
 		{Name: "mute", Disks: []lab.DiskSpec{{Format: "raw"}}, EmptyCDROM: true},
 		{Name: "off", State: lab.VMOff, Agent: true},
 	}}
-	_ = lab.Down(ctx, o)
-	if the.Lab, err = lab.Up(ctx, o); err != nil {
-		return fail(err)
+	keep := adjust(&o)
+	if keep {
+		the.Lab, _ = lab.Open(o.Dir, o.Prefix)
+	} else {
+		_ = lab.Down(ctx, o)
+	}
+	if the.Lab == nil {
+		if the.Lab, err = lab.Up(ctx, o); err != nil {
+			return fail(err)
+		}
+	}
+	if keep {
+		return m.Run()
 	}
 	defer func() {
 		if err := the.Down(ctx); err != nil {
@@ -60,6 +70,59 @@ func run(m *testing.M) int {
 		}
 	}()
 	return m.Run()
+}
+
+// adjust lets the environment place the lab elsewhere, so that several may run:
+// HORCRUX_LAB_PREFIX, HORCRUX_LAB_SUBNET, HORCRUX_LAB_DIR, HORCRUX_LAB_VMS=none
+// for a lab in which tests add the VMs that they need, and HORCRUX_LAB_KEEP=1 to
+// use a lab that is up and leave it so.
+func adjust(o *lab.Options) (keep bool) {
+	for key, to := range map[string]*string{"PREFIX": &o.Prefix, "SUBNET": &o.Subnet, "DIR": &o.Dir} {
+		if v := os.Getenv("HORCRUX_LAB_" + key); v != "" {
+			*to = v
+		}
+	}
+	if os.Getenv("HORCRUX_LAB_VMS") == "none" {
+		o.VMs = nil
+	}
+	if os.Getenv("HORCRUX_ACCEPT") != "" {
+		o.VMs = append(o.VMs, kindSpecs()...)
+	}
+	return os.Getenv("HORCRUX_LAB_KEEP") != ""
+}
+
+// ensure adds a VM to the lab, unless it is there.
+func ensure(t *testing.T, spec lab.VMSpec) {
+	t.Helper()
+	if _, ok := the.VM(spec.Name); ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	if _, err := the.AddVM(ctx, spec); err != nil {
+		t.Fatal(err)
+	}
+	if spec.State == lab.VMOff || spec.State == lab.VMPaused {
+		return
+	}
+	if err := the.WaitVM(ctx, spec.Name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stopAfter ends a VM with the test that is the only one to use it, so that the
+// others have the machine for themselves.
+func stopAfter(t *testing.T, vm string) {
+	t.Helper()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		for _, p := range the.Where(ctx, vm) {
+			if p.Known && p.State != "shut off" {
+				_, _ = the.Node(p.Node).Virsh(ctx, "destroy", vm)
+			}
+		}
+	})
 }
 
 func fail(err error) int {
@@ -106,14 +169,17 @@ func must(t *testing.T, code int, args ...string) outcome {
 
 // line is one line of -o json, with the fields that tests look at.
 type line struct {
-	Job     string `json:"job"`
-	Type    string `json:"type"`
-	Phase   string `json:"phase"`
-	Status  string `json:"status"`
-	Check   string `json:"check"`
-	Stage   string `json:"stage"`
-	Verdict string `json:"verdict"`
-	Step    string `json:"step"`
+	Time    time.Time `json:"time"`
+	Job     string    `json:"job"`
+	Type    string    `json:"type"`
+	Phase   string    `json:"phase"`
+	Status  string    `json:"status"`
+	Text    string    `json:"text"`
+	Detail  string    `json:"detail"`
+	Check   string    `json:"check"`
+	Stage   string    `json:"stage"`
+	Verdict string    `json:"verdict"`
+	Step    string    `json:"step"`
 
 	Outcome   string `json:"outcome"`
 	Owner     string `json:"owner"`
@@ -121,8 +187,13 @@ type line struct {
 	Next      string `json:"next"`
 	Confirmed bool   `json:"confirmed"`
 
+	Diverging string `json:"diverging"`
+	Downtime  int64  `json:"downtime"`
+
 	MemProcessed  uint64 `json:"mem_processed"`
+	MemRate       uint64 `json:"mem_rate"`
 	DiskProcessed uint64 `json:"disk_processed"`
+	Bandwidth     uint64 `json:"bandwidth"`
 }
 
 func parse(t *testing.T, text string) []line {
@@ -225,17 +296,27 @@ func unmarked(t *testing.T, vm, node string) {
 // that two copies never ran.
 func watched(t *testing.T, vm string, do func()) {
 	t.Helper()
+	end := watching(t, vm)
+	do()
+	end()
+}
+
+// watching is watched until the function that it returns is called.
+func watching(t *testing.T, vm string) (end func()) {
+	t.Helper()
 	w := the.Watch(vm)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); w.Run(ctx, 50*time.Millisecond) }()
-	do()
-	cancel()
-	<-done
-	if err := w.Verdict(); err != nil {
-		t.Errorf("two copies of %s ran: %v", vm, err)
+	return func() {
+		t.Helper()
+		cancel()
+		<-done
+		if err := w.Verdict(); err != nil {
+			t.Errorf("two copies of %s ran: %v", vm, err)
+		}
+		t.Logf("%s: %d looks from outside, longest pause %s", vm, len(w.Samples), w.LongestPause().Round(time.Millisecond))
 	}
-	t.Logf("%s: %d looks from outside, longest pause %s", vm, len(w.Samples), w.LongestPause().Round(time.Millisecond))
 }
 
 // beats reads the heartbeat from a VM's first disk and checks that no line is
@@ -248,9 +329,21 @@ func beats(t *testing.T, vm, node, image string) []lab.Beat {
 	}
 	boots, err := lab.CheckBeats(b)
 	if err != nil || boots != 1 {
-		t.Errorf("heartbeat of %s on %s: %d boots, %v", vm, node, boots, err)
+		t.Errorf("heartbeat of %s on %s: %d boots, %v%s", vm, node, boots, err, lastWords(t.Context(), vm))
 	}
 	return b
+}
+
+// lastWords is the end of what a guest said on its serial line on each node: it
+// tells why one booted again.
+func lastWords(ctx context.Context, vm string) string {
+	var out strings.Builder
+	for _, n := range the.Nodes {
+		if text, err := n.Exec(ctx, "tail", "-c", "2000", "/var/log/libvirt/qemu/"+vm+"-serial.log"); err == nil {
+			fmt.Fprintf(&out, "\n%s on %s: %q", vm, n.Name, text)
+		}
+	}
+	return out.String()
 }
 
 // until waits for a condition with a deadline.

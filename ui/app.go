@@ -37,13 +37,17 @@ type app struct {
 	env   *screen.Env
 	stack []screen.Screen // the page on top is the last
 	modal modal
-	watch *watch
+	// asked are the questions of logins, question the one in the modal.
+	asked    []model.Question
+	question model.Question
+	watch    *watch
 	// follow is the stream of the job page that is open, or nil.
 	follow *follow
 
-	notices []screen.Notice // all that was said, oldest first
-	toasts  []toast         // those still on screen
-	slots   chan struct{}   // pre-flights under way at the same time
+	toasts  []toast // what is said for a while
+	history history
+	hot     []model.UUID  // as the engine was told last
+	slots   chan struct{} // pre-flights under way at the same time
 	tick    tickState
 	armed   time.Time // of a first ctrl-c
 	seen    bool      // an update has arrived
@@ -75,7 +79,10 @@ func newApp(ctx context.Context, s engine.Service, o Options) *app {
 	m := o.Config.Migration
 	a.env = &screen.Env{
 		Cluster: s.Snapshot(), Now: a.now(), Poll: o.Config.PollInterval, Theme: a.theme(),
-		Defaults: model.Options{Bandwidth: m.Bandwidth, MaxDowntime: m.MaxDowntime, AutoConverge: m.AutoConverge},
+		Defaults: engine.Defaults(m), DefaultMode: model.Mode(m.Mode), Hidden: map[string]bool{},
+	}
+	for _, h := range o.Hidden {
+		a.env.Hidden[h] = true
 	}
 	a.stack = []screen.Screen{screen.NewCluster(a.env)}
 	return a
@@ -101,7 +108,7 @@ func (a *app) theme() *theme.Theme {
 // Init implements tea.Model.
 func (a *app) Init() tea.Cmd {
 	a.watch = &watch{ch: a.svc.Watch(a.ctx)}
-	cmds := []tea.Cmd{a.listen(a.watch)}
+	cmds := []tea.Cmd{a.listen(a.watch), a.lookForUnsettled()}
 	if a.opt.Config.UI.Theme == "" || a.opt.Config.UI.Theme == "auto" {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}
@@ -114,6 +121,7 @@ func (a *app) Init() tea.Cmd {
 // Update implements tea.Model.
 func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	cmd := a.handle(msg)
+	a.heat()
 	return a, tea.Batch(cmd, a.schedule())
 }
 
@@ -151,12 +159,24 @@ func (a *app) handle(msg tea.Msg) tea.Cmd {
 		return a.followOpened(m)
 	case followNews:
 		return a.followNews(m)
-	case screen.PlanArrived:
+	case screen.PlanArrived, screen.VMArrived, screen.NodeArrived, screen.LogArrived:
 		return a.deliver(m)
+	case reportNews:
+		return a.reported(m)
+	case powerDone:
+		return a.powered(m)
+	case maintained:
+		return a.maintainDone(m)
+	case consoleOpened:
+		return a.consoleOpened(m)
+	case consoleLeft:
+		return a.consoleLeft(m)
 	case startedMsg:
 		return a.started(m)
 	case doneMsg:
 		return a.done(m)
+	case unsettledMsg:
+		return a.unsettled(m)
 	case tickMsg:
 		if m.gen != a.tick.gen {
 			return nil
@@ -208,6 +228,8 @@ func (a *app) news(u engine.Update) tea.Cmd {
 	e := *a.env
 	if u.Cluster != nil {
 		e.Cluster = *u.Cluster
+		a.history.look(a.lookedAt())
+		e.History = a.history.with(e.History, u.Cluster)
 	}
 	var cmds []tea.Cmd
 	if u.Jobs != nil {
@@ -217,5 +239,6 @@ func (a *app) news(u engine.Update) tea.Cmd {
 		e.Jobs, a.seen = u.Jobs, true
 	}
 	a.env = &e
+	a.questions(u.Questions)
 	return tea.Batch(append(cmds, a.renew(), a.revive())...)
 }

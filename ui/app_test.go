@@ -167,7 +167,7 @@ func TestSameJobPageComesUp(t *testing.T) {
 	half := func(s *uitest.Script) *uitest.Script { return s.Copy("node1", "node2", 1, 0.5) }
 	d := withJob(t, half)
 	page := d.app.top()
-	d.press("v").sees("OVERVIEW")
+	d.press("v").sees("1 overview")
 	d.press(":").typed("job web01").press("enter")
 	if d.app.top() != page {
 		t.Fatal("another page of the same job was made")

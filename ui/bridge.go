@@ -111,11 +111,14 @@ func (w *watch) take(into *engine.Update) func(engine.Update) bool {
 		if u.Cluster != nil {
 			into.Cluster = u.Cluster
 		}
+		if u.Questions != nil {
+			into.Questions = u.Questions
+		}
 		if u.Jobs != nil {
 			into.Jobs = u.Jobs
-			return w.changed(u.Jobs)
+			return w.changed(u.Jobs) || u.Questions != nil
 		}
-		return false
+		return u.Questions != nil
 	}
 }
 

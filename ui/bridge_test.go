@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -68,17 +69,27 @@ func TestNotableAtOnce(t *testing.T) {
 // TestHostile gives every string of the engine the worst that a host could
 // send, and draws all pages.
 func TestHostile(t *testing.T) {
-	for _, bad := range hostile {
-		for _, sc := range []string{"", "enter", "m", "J enter", "J", "?", ": m i", "shift+tab enter", "/ a"} {
+	for i, bad := range hostile {
+		for k, sc := range hostileTours {
+			if (i+k)%3 != 0 { // each string on a third of the tours, each tour with a third of them
+				continue
+			}
 			d := hostileWorld(t, bad)
 			for _, k := range splitKeys(sc) {
 				d.press(k)
 			}
-			for _, s := range [][2]int{{60, 15}, {80, 24}, {120, 40}, {200, 60}} {
+			for _, s := range [][2]int{{60, 15}, {200, 60}} {
 				fits(t, d.size(s[0], s[1]), s[0], s[1])
 			}
 		}
 	}
+}
+
+// hostileTours are keys from the first page that lead to every other.
+var hostileTours = []string{
+	"", "enter", "enter 2", "enter 3 R", "enter 3 X", "enter 4 / a enter n", "enter 5 enter", "enter e", "m", "m M", "m o", "x", "x l f", "J enter", "J enter ?", "J j enter", "J", "?",
+	": m i", "shift+tab enter", "shift+tab enter 2", "shift+tab enter 3", "shift+tab enter 4", "shift+tab j enter 2", "shift+tab enter M", "/ a", "a", "a f", "a d", "a n", "w", "N", "s",
+	"T", "T j", "L", "L enter", "shift+tab",
 }
 
 func FuzzHostile(f *testing.F) {
@@ -91,10 +102,19 @@ func FuzzHostile(f *testing.F) {
 		fits(t, d.press("enter"), 80, 24)
 		fits(t, d.press("esc", "J", "enter").size(120, 40), 120, 40)
 		fits(t, d.press("esc", "esc", "m"), 120, 40)
+		for _, tour := range hostileTours {
+			d := hostileWorld(t, s)
+			for _, k := range splitKeys(tour) {
+				d.press(k)
+			}
+			fits(t, d.size(80, 24), 80, 24)
+			fits(t, d.size(200, 60), 200, 60)
+		}
 	})
 }
 
 var hostile = []string{
+	strings.Repeat("wide ", 2000), strings.Repeat("漢", 5000), strings.Repeat("a\x1b[31m", 2000),
 	"a\x1b[2J\x1b[H\x1b]0;owned\x07b", "\x9b31mred\x1b[", "line\nbreak\r\rback\x08\x08", "\u202eevil\u2066", "e" + string(combining(200)),
 	"日本語のとても長い名前のバーチャルマシン", "👩‍👩‍👧‍👦🇩🇪🏽👍🏽", "\x00\x01\x7f\u0085\u2028", "\xff\xfe\xfd", "a\u200b\u200d\ufeff\u00ad", "\U000e0041\U000e007f", "ᄀ가각", "\x1bP+q544e\x1b\\ ", "",
 	"\x1b]8;;http://evil\x1b\\click\x1b]8;;\x1b\\", "tab\ttab", "\u0600\u06dd\u0890", "\u1160\u1161", "क्षि", "\ufffd\ufffe",
@@ -149,7 +169,21 @@ func hostileWorld(t testing.TB, s string) *driver {
 	}
 	ended := j
 	ended.ID, ended.State, ended.Result = "k", model.JobPerson, &model.Result{Outcome: model.OutcomePerson, Reason: s, Next: s, Owner: model.NodeName(s)}
+	v.Title, v.Tags = s, []string{s, s}
+	c.Nodes[1].Maintenance = &model.Maintenance{Since: uitest.Epoch, By: s, Why: s}
 	d := drive(t, c, []model.Job{j, ended})
+	snap := model.Snapshot{Name: s, Description: s, Parent: s, State: model.DomainState(s)}
+	d.fake.VM = model.VMDetails{
+		XML: "<a b='" + s + "'>" + s + "</a>\n<!--" + s + "\n" + s, Chains: map[string][]model.ChainFile{s: {{Path: s, Format: s}, {Path: s, Size: 1, Taken: 9}}},
+		Snapshots: []model.Snapshot{snap, snap}, Errs: []string{s},
+	}
+	d.fake.Node = model.NodeDetails{
+		Volumes: []model.Volume{{Pool: s, Name: s, Path: s, Format: s}}, Networks: []model.Network{{Name: s, Bridge: s, Forward: s, Address: s}},
+		Capabilities: []model.Capability{{Name: s, Value: s}}, Errs: []string{s},
+	}
+	d.fake.Checks = []model.CheckResult{{Check: model.CheckID(s), Title: s, Evidence: s, Verdict: model.Verdict(s)}}
+	d.fake.Report = []engine.NodeReport{{Node: "node1", Findings: []model.Finding{{Title: s, Verdict: model.Fail, Detail: s, Remedy: s}}}}
+	d.fake.Note(model.LogEntry{Time: uitest.Epoch, Kind: model.LogKind(s), Node: model.NodeName(s), VM: s, Text: s, By: s})
 	d.fake.PlanFunc = func(r model.Request) (model.Plan, error) {
 		if r.To != "node1" && len(s)%2 == 0 {
 			return model.Plan{}, fmt.Errorf("%s", s)

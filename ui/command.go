@@ -27,6 +27,15 @@ var verbs = []verb{
 	{"abort", "ID", "stop a move and undo it; asks first"},
 	{"confirm", "ID", "let go of what is left on the source; asks first"},
 	{"rollback", "ID", "take a VM back; asks first"},
+	{"reconnect", "NODE", "try to reach a node now, and ask again what was declined"},
+	{"start", "VM", "boot a VM where it is"},
+	{"shutdown", "VM", "ask a guest to shut down; asks first"},
+	{"reboot", "VM", "ask a guest to reboot; asks first"},
+	{"pause", "VM", "stop its vCPUs; asks first"},
+	{"resume", "VM", "let a paused guest go on"},
+	{"force-off", "VM", "pull the plug; wants the name typed"},
+	{"console", "VM", "its serial console; ctrl-] leaves it"},
+	{"doctor", "", "look at every node: what it needs, and what to do"},
 	{"log", "", "what the console did and was told"},
 	{"help", "", "the keys of this page"},
 	{"quit", "", "leave the console; moves go on"},
@@ -53,13 +62,13 @@ func (a *app) complete(line string) []widget.Completion {
 		}
 	}
 	switch {
-	case len(words) == 1 && (words[0] == "migrate" || words[0] == "vm"):
+	case len(words) == 1 && (words[0] == "migrate" || words[0] == "vm" || powerVerb(words[0]) != ""):
 		for i := range a.env.Cluster.VMs {
 			if v := &a.env.Cluster.VMs[i]; !v.Tombstone {
 				add(text.Clean(v.Name), text.Clean(string(v.Node))+", "+text.Clean(string(v.State)))
 			}
 		}
-	case len(words) == 1 && words[0] == "node", len(words) == 2 && words[0] == "migrate":
+	case len(words) == 1 && (words[0] == "node" || words[0] == "reconnect"), len(words) == 2 && words[0] == "migrate":
 		for _, n := range a.env.Cluster.Nodes {
 			add(text.Clean(string(n.Name)), text.Clean(string(n.State)))
 		}
@@ -127,8 +136,15 @@ func (a *app) execute(line string) (cmd tea.Cmd, wrong string) {
 			return a.apply([]screen.Intent{screen.OpenNode{Name: n.Name}}), ""
 		}
 		return nil, fmt.Sprintf("there is no node %q", arg(1))
+	case "doctor":
+		return a.apply([]screen.Intent{screen.OpenDoctor{}}), ""
+	case "reconnect":
+		return a.reconnect(arg(1))
 	case "job", "abort", "confirm", "rollback":
 		return a.onJob(words[0], arg(1))
+	}
+	if id := powerVerb(words[0]); id != "" && len(words) == 2 {
+		return a.powerOn(id, arg(1))
 	}
 	for _, act := range append(a.top().Scope(), global()...) {
 		if act.Title == line {
@@ -229,4 +245,34 @@ func findJob(e *screen.Env, s string) (model.Job, string) {
 		return byID[0], ""
 	}
 	return model.Job{}, fmt.Sprintf("%d jobs begin with %q: name one", len(byID), s)
+}
+
+// powerVerb is the action that a verb of the command line stands for.
+func powerVerb(verb string) string {
+	switch verb {
+	case "start", "shutdown", "reboot", "pause", "resume", "force-off":
+		return "power " + verb
+	case "console":
+		return verb
+	}
+	return ""
+}
+
+// powerOn does what the page of a VM would do, with the same questions.
+func (a *app) powerOn(id, vm string) (tea.Cmd, string) {
+	v, wrong := findVM(a.env, vm)
+	if wrong != "" {
+		return nil, wrong
+	}
+	page := screen.NewVM(a.env, v.UUID, v.Node)
+	for _, act := range page.Scope() {
+		if act.ID == id {
+			if act.Disabled != "" {
+				return nil, act.Disabled
+			}
+			_, intents := page.Update(screen.Do{ID: id})
+			return a.apply(intents), ""
+		}
+	}
+	return nil, "that cannot be done"
 }

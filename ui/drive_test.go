@@ -233,10 +233,20 @@ func golden(t *testing.T, d *driver, name string) {
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}
-	got := strings.Join(lines, "\n") + "\n"
-	path := filepath.Join("testdata", name+".txt")
+	compare(t, filepath.Join("testdata", name+".txt"), strings.Join(lines, "\n")+"\n")
+}
+
+// coloured compares the picture, colours and all, with a file that a terminal
+// shows as it is.
+func coloured(t *testing.T, d *driver, name string) {
+	t.Helper()
+	compare(t, filepath.Join("testdata", "colour", name+".ansi"), d.app.content()+"\n")
+}
+
+func compare(t *testing.T, path, got string) {
+	t.Helper()
 	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {

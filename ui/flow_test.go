@@ -185,6 +185,20 @@ func TestConfirmAndRollback(t *testing.T) {
 	}
 }
 
+// TestKeepWantsTheName puts what no rule can settle to a person.
+func TestKeepWantsTheName(t *testing.T) {
+	d := withJob(t, undecided)
+	d.press("o").sees("keep web01 on", "loses").press("j", "enter")
+	d.sees("keep it on node2?", "node1 says: paused", "Lost: what the guest wrote on node1", "type web01").press("y", "enter").sees("keep it on node2?")
+	if len(d.fake.Done()) != 0 {
+		t.Fatal("kept without the name")
+	}
+	d.press("backspace").typed("web01").press("enter").lacks("keep it on node2?")
+	if got := d.fake.Done(); len(got) != 1 || got[0].Command.Kind != model.CommandKeep || got[0].Command.Keep != "node2" {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // TestRestoreWantsTheName kills the guest on the target: the way back loses
 // data, so the name must be typed.
 func TestRestoreWantsTheName(t *testing.T) {
@@ -204,7 +218,7 @@ func TestRestoreWantsTheName(t *testing.T) {
 	}
 	d.send(tea.PasteMsg{Content: "1\n"})
 	d.press("enter").lacks("restore the source?")
-	if len(d.fake.Done()) != 1 {
+	if got := d.fake.Done(); len(got) != 1 || got[0].Command.Kind != model.CommandRestore {
 		t.Fatal("not restored with the name")
 	}
 }
@@ -260,7 +274,7 @@ func TestJobsThatEndElsewhere(t *testing.T) {
 func TestAges(t *testing.T) {
 	d := drive(t, uitest.World(uitest.Epoch), nil)
 	d.sees("512").lacks(" ago")
-	d.pass(7*time.Second).sees("7 s", "running 7 s ago")
+	d.pass(7*time.Second).sees("7 s", "● running 7 s")
 	d.pass(40 * time.Second).sees("was running").lacks("512")
 }
 

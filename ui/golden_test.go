@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -62,10 +63,10 @@ func scenes() []scene {
 			return drive(t, uitest.World(uitest.Epoch), nil).press("/").typed("node:node1 !web")
 		}},
 		{"vm", func(t *testing.T) *driver {
-			return drive(t, uitest.World(uitest.Epoch), nil).press("/").typed("web01").press("enter", "enter")
+			return onVM(t, "web01")
 		}},
 		{"node", func(t *testing.T) *driver {
-			return drive(t, uitest.World(uitest.Epoch), nil).press("shift+tab", "enter")
+			return onNode(t)
 		}},
 		{"node-down", func(t *testing.T) *driver {
 			return drive(t, uitest.World(uitest.Epoch), nil).press("shift+tab", "G", "enter")
@@ -123,6 +124,8 @@ func scenes() []scene {
 				})
 			})
 		}},
+		{"job-decide", func(t *testing.T) *driver { return withJob(t, undecided) }},
+		{"ask-keep", func(t *testing.T) *driver { return withJob(t, undecided).press("o", "enter") }},
 		{"jobs", func(t *testing.T) *driver {
 			var jobs []model.Job
 			s, began := at(half)
@@ -137,6 +140,47 @@ func scenes() []scene {
 			gone.State = model.JobInterrupted
 			return drive(t, uitest.World(uitest.Epoch), append(jobs, gone)).press("J")
 		}},
+		{"cluster-grouped", func(t *testing.T) *driver {
+			c := uitest.World(uitest.Epoch)
+			c.VMs[3].Tags, c.VMs[4].Tags = []string{"prod", "sql"}, []string{"prod", "sql"}
+			c.Nodes[1].Maintenance = &model.Maintenance{Since: uitest.Epoch.Add(-time.Hour), By: "anna", Why: "new power supply"}
+			return loaded(drive(t, c, nil)).press("N")
+		}},
+		{"vm-disks", func(t *testing.T) *driver { return onVM(t, "db01").press("2") }},
+		{"vm-snapshots", func(t *testing.T) *driver { return onVM(t, "db01").press("3", "j") }},
+		{"vm-xml", func(t *testing.T) *driver {
+			return onVM(t, "db01").press("/").typed("vda").press("enter")
+		}},
+		{"vm-history", func(t *testing.T) *driver { return onVM(t, "web01").press("5") }},
+		{"vm-health", func(t *testing.T) *driver { return onVM(t, "db01").press("e") }},
+		{"vm-refused", func(t *testing.T) *driver {
+			d := drive(t, uitest.World(uitest.Epoch), nil)
+			d.fake.DetailErr = errors.New("cannot read the domain's XML on node1: no answer from libvirt in time")
+			return d.press("/").typed("db01").press("enter", "enter", "4")
+		}},
+		{"node-storage", func(t *testing.T) *driver { return onNode(t).press("2") }},
+		{"node-networks", func(t *testing.T) *driver { return onNode(t).press("3") }},
+		{"node-capabilities", func(t *testing.T) *driver { return onNode(t).press("4") }},
+		{"matrix", func(t *testing.T) *driver {
+			c := uitest.World(uitest.Epoch)
+			c.Nodes[1].Maintenance = &model.Maintenance{Since: uitest.Epoch.Add(-time.Hour), By: "anna", Why: "new power supply"}
+			return drive(t, c, nil).press("/").typed("b0").press("enter", "ctrl+a", "x", "j", "l")
+		}},
+		{"doctor", func(t *testing.T) *driver {
+			d := drive(t, uitest.World(uitest.Epoch), nil)
+			d.fake.Report = uitest.Reports()
+			return d.press("T", "j")
+		}},
+		{"acts", func(t *testing.T) *driver {
+			return drive(t, uitest.World(uitest.Epoch), nil).press("/").typed("win-ad").press("enter", "a")
+		}},
+		{"force-off", func(t *testing.T) *driver {
+			return drive(t, uitest.World(uitest.Epoch), nil).press("/").typed("mail").press("enter", "a", "f").typed("mai")
+		}},
+		{"columns", func(t *testing.T) *driver {
+			return drive(t, uitest.World(uitest.Epoch), nil).press("w", "j", "j", "space")
+		}},
+		{"maintenance", func(t *testing.T) *driver { return onNode(t).press("M").typed("new disks") }},
 		{"help", func(t *testing.T) *driver { return withJob(t, half).press("?") }},
 		{"command", func(t *testing.T) *driver {
 			return drive(t, uitest.World(uitest.Epoch), nil).press(":").typed("migrate we")
@@ -150,6 +194,46 @@ func scenes() []scene {
 	}
 }
 
+// loaded gives the nodes, and the VM looked at, some readings.
+func loaded(d *driver) *driver {
+	for i := range 40 {
+		c := uitest.World(d.now.Add(time.Second))
+		for k := range c.Nodes {
+			n := &c.Nodes[k]
+			n.CPUPercent = float64((i*17+k*29)%60) + 10*float64(k)
+			n.Maintenance = d.app.env.Cluster.Nodes[k].Maintenance
+		}
+		for k := range c.VMs {
+			v := &c.VMs[k]
+			wave := float64((i*7+k*13)%19) / 19
+			v.CPUPercent *= 0.3 + wave
+			v.DiskWrite, v.NetRx, v.HostMemory = v.DiskWrite*wave, v.NetRx*(1-wave), uint64(float64(v.Memory)*(0.6+wave/4))
+			v.Tags = d.app.env.Cluster.VMs[k].Tags
+		}
+		d.now = d.now.Add(time.Second)
+		d.fake.Push(&c, nil)
+		d.idle()
+	}
+	return d
+}
+
+func onVM(t *testing.T, vm string) *driver {
+	var jobs []model.Job
+	s, began := at(func(s *uitest.Script) *uitest.Script {
+		return s.Copy("node1", "node2", 1, 1).Switch("node1", "node2", "").Confirm("node1", "node2")
+	})
+	jobs = append(jobs, uitest.Fold(move("web01-node2-0b21", 1, "web01", "node1", "node2", began), s.Events))
+	d := drive(t, uitest.World(uitest.Epoch), jobs)
+	d.fake.VM, d.fake.Checks = uitest.VMDetails(), uitest.HealthChecks()
+	return loaded(d.press("/").typed(vm).press("enter", "enter"))
+}
+
+func onNode(t *testing.T) *driver {
+	d := drive(t, uitest.World(uitest.Epoch), nil)
+	d.fake.Node = uitest.NodeDetails()
+	return loaded(d.press("shift+tab", "enter"))
+}
+
 var sizes = [][2]int{{80, 24}, {120, 40}, {200, 60}}
 
 func TestGolden(t *testing.T) {
@@ -160,6 +244,7 @@ func TestGolden(t *testing.T) {
 				d := sc.open(t).size(w, h)
 				fits(t, d, w, h)
 				golden(t, d, fmt.Sprintf("%s-%dx%d", sc.name, w, h))
+				coloured(t, d, fmt.Sprintf("%s-%dx%d", sc.name, w, h))
 			})
 		}
 	}
@@ -206,4 +291,24 @@ func TestSizes(t *testing.T) {
 			d.size(59, 14).sees("needs 60x15")
 		})
 	}
+}
+
+// undecided is a move of which both nodes have a copy that ran.
+func undecided(s *uitest.Script) *uitest.Script {
+	side := func(node model.NodeName, state model.DomainState, after time.Duration) model.SideFacts {
+		return model.SideFacts{Node: node, Status: model.DomainStatus{State: state}, Disks: []model.FileFact{
+			{Path: "/var/lib/libvirt/images/web01.qcow2", Size: 9 << 30, Written: uitest.Epoch.Add(after)},
+		}}
+	}
+	return s.Copy("node1", "node2", 1, 0.5).Result(model.Result{
+		Outcome: model.OutcomePerson, Reason: "web01 was started on node1 by hand after the switch",
+		Next: "horcrux recover web01-node2-7f3a --keep node1, or --keep node2",
+		Decide: &model.Decision{
+			Sides: []model.SideFacts{side("node1", model.StatePaused, 0), side("node2", model.StateRunning, time.Minute)},
+			Choices: []model.Choice{
+				{Keep: "node1", Loses: "what the guest wrote on node2 since the switch"},
+				{Keep: "node2", Loses: "what the guest wrote on node1 since it was started by hand"},
+			},
+		},
+	})
 }

@@ -35,7 +35,7 @@ func (a *app) one(i screen.Intent) tea.Cmd {
 	case screen.Back:
 		return a.pop()
 	case screen.OpenVM:
-		return a.push(screen.NewVM(a.env, m.UUID, m.Node))
+		return a.push(screen.NewVM(a.env, m.UUID, m.Node).On(m.Page))
 	case screen.OpenNode:
 		return a.push(screen.NewNode(a.env, m.Name))
 	case screen.OpenJob:
@@ -43,7 +43,7 @@ func (a *app) one(i screen.Intent) tea.Cmd {
 	case screen.OpenJobs:
 		return a.push(screen.NewJobs(a.env))
 	case screen.OpenLog:
-		return a.push(screen.NewLog(a.env, a.notices))
+		return a.push(screen.NewLog(a.env))
 	case screen.OpenMigrate:
 		return a.replaceMigrate(screen.NewMigrate(a.env, m.VMs, m.To))
 	case screen.AskPlan:
@@ -59,6 +59,36 @@ func (a *app) one(i screen.Intent) tea.Cmd {
 		a.modal = modal{id: m.ID, box: m.Menu}
 	case screen.Enter:
 		a.modal = modal{id: m.ID, box: m.Prompt}
+	case screen.Power:
+		return a.power(m)
+	case screen.Snap:
+		return a.snap(m)
+	case screen.Maintain:
+		return a.maintain(m)
+	case screen.Reconnect:
+		cmd, wrong := a.reconnect(string(m.Node))
+		if wrong != "" {
+			return a.say(screen.Caution, wrong)
+		}
+		return cmd
+	case screen.Console:
+		return a.console(m)
+	case screen.AskVM:
+		return a.askVM(m)
+	case screen.AskNode:
+		return a.askNode(m)
+	case screen.AskHealth:
+		return a.askHealth(m)
+	case screen.AskDoctor:
+		return a.askDoctor()
+	case screen.AskLog:
+		return a.askLog()
+	case screen.OpenMatrix:
+		return a.push(screen.NewMatrix(a.env, m.VMs))
+	case screen.OpenDoctor:
+		return a.push(screen.NewDoctor(a.env))
+	case screen.Columns:
+		return a.columns(m)
 	case screen.Say:
 		return a.say(m.Kind, m.Text)
 	case screen.Copy:

@@ -18,6 +18,7 @@ func global() bind.Scope {
 		{ID: "command", Keys: []string{":"}, Title: "command", Help: "type a command, with completion", Group: g},
 		{ID: "jobs", Keys: []string{"J"}, Title: "moves", Help: "all moves, running and done", Group: g},
 		{ID: "log", Keys: []string{"L"}, Title: "log", Help: "what the console did and was told", Group: g},
+		{ID: "doctor", Keys: []string{"T"}, Title: "doctor", Help: "look at every node: what it needs, and what to do", Group: g},
 		{ID: "redraw", Keys: []string{"ctrl+l"}, Show: "ctrl-l", Title: "redraw", Help: "draw the screen anew", Group: g},
 		{ID: "suspend", Keys: []string{"ctrl+z"}, Show: "ctrl-z", Title: "suspend", Help: "back to the shell, `fg` returns", Group: g},
 		{ID: "quit", Keys: []string{"q"}, Title: "quit", Help: "leave the console; moves go on", Group: g},
@@ -66,6 +67,8 @@ func (a *app) run(act bind.Action) tea.Cmd {
 		return a.apply([]screen.Intent{screen.OpenJobs{}})
 	case "log":
 		return a.apply([]screen.Intent{screen.OpenLog{}})
+	case "doctor":
+		return a.apply([]screen.Intent{screen.OpenDoctor{}})
 	case "redraw":
 		return tea.ClearScreen
 	case "suspend":

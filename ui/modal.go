@@ -31,6 +31,10 @@ func (a *app) answered(answer widget.Answer) tea.Cmd {
 	}
 	m := a.modal
 	a.modal = modal{}
+	defer a.nextQuestion()
+	if m.id == questionModal {
+		return a.reply(m.box, answer.Yes)
+	}
 	if !answer.Yes {
 		return nil
 	}

@@ -10,9 +10,6 @@ import (
 	"horcrux/ui/text"
 )
 
-// maxNotices bounds what the log page keeps.
-const maxNotices = 500
-
 // toast is a notice while it is on screen.
 type toast struct {
 	screen.Notice
@@ -27,15 +24,23 @@ func stay(k screen.Kind) time.Duration {
 	return 5 * time.Second
 }
 
-// say shows a line for a while and keeps it for the log page.
+// say shows a line for a while and keeps it in the log.
 func (a *app) say(k screen.Kind, s string) tea.Cmd {
+	a.show(k, s)
+	return a.keepNotice(k, s)
+}
+
+// show shows a line for a while; whoever acted keeps it.
+func (a *app) show(k screen.Kind, s string) {
 	n := screen.Notice{At: a.now(), Kind: k, Text: text.Clean(s)}
-	a.notices = append(a.notices, n)
-	if len(a.notices) > maxNotices {
-		a.notices = append([]screen.Notice(nil), a.notices[len(a.notices)-maxNotices:]...)
-	}
 	a.toasts = append(a.toasts, toast{n, n.At.Add(stay(k))})
-	return a.deliver(screen.NewNotices{List: a.notices})
+}
+
+// keepNotice keeps a line in the log without showing it now.
+func (a *app) keepNotice(k screen.Kind, s string) tea.Cmd {
+	verdict := map[screen.Kind]model.Verdict{screen.Good: model.Pass, screen.Caution: model.Warn, screen.Problem: model.Fail}[k]
+	a.svc.Note(model.LogEntry{Time: a.now(), Kind: model.LogSaid, Verdict: verdict, Text: text.Clean(s)})
+	return a.deliver(screen.NewNotices{})
 }
 
 func (a *app) fadeToasts() {
@@ -77,7 +82,7 @@ func (a *app) announce(before, after []model.Job) tea.Cmd {
 		if line == "" {
 			continue
 		}
-		cmds = append(cmds, tea.Raw("\a"))
+		cmds = append(cmds, a.ring(line))
 		if top, ok := a.top().(*screen.Job); !ok || top.ID() != j.ID {
 			cmds = append(cmds, a.say(k, line))
 		}

@@ -34,6 +34,9 @@ func samePage(a, b screen.Screen) bool {
 	case *screen.Log:
 		_, ok := b.(*screen.Log)
 		return ok
+	case *screen.Doctor:
+		_, ok := b.(*screen.Doctor)
+		return ok
 	case *screen.VM:
 		y, ok := b.(*screen.VM)
 		return ok && x.UUID() == y.UUID()

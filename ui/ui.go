@@ -38,6 +38,10 @@ type Options struct {
 	Version string
 	// StartAt opens the page of a job at once, if set.
 	StartAt model.JobID
+	// Hidden names the columns of VMs that are not shown; KeepColumns, if set,
+	// keeps another choice for the next start.
+	Hidden      []string
+	KeepColumns func([]string)
 	// Now is the clock; nil for the real one.
 	Now func() time.Time
 }

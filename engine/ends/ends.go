@@ -25,10 +25,18 @@ import (
 type End struct {
 	node *fleet.Node
 	vm   model.UUID
+	job  model.JobID // whose marks it may remove; empty for any
 }
 
 // New binds a VM to a node.
 func New(n *fleet.Node, vm model.UUID) *End { return &End{node: n, vm: vm} }
+
+// ForJob is the same for a job: the mark of another one stays where it is.
+func (e *End) ForJob(id model.JobID) *End {
+	f := *e
+	f.job = id
+	return &f
+}
 
 // Name is the node's.
 func (e *End) Name() model.NodeName { return e.node.Name() }
@@ -115,11 +123,17 @@ func (e *End) Destroy(ctx context.Context) error {
 	return e.act(ctx, func(c *virt.Conn) error { return c.Destroy(ctx, e.vm) })
 }
 
-// Undefine removes the definition. An NVRAM file is left: on storage that both
-// nodes see it is the other copy's too.
+// Undefine removes the definition. An NVRAM file and the state of a TPM are
+// left: on storage that both nodes see they are the other copy's too.
 func (e *End) Undefine(ctx context.Context) error {
 	return e.act(ctx, func(c *virt.Conn) error {
-		return c.Undefine(ctx, e.vm, virt.UndefineOptions{KeepNVRAM: true, ManagedSave: true})
+		o := virt.UndefineOptions{KeepNVRAM: true, KeepTPM: true, ManagedSave: true}
+		err := c.Undefine(ctx, e.vm, o)
+		if virt.IsCode(err, virt.CodeInvalidArg) || virt.IsCode(err, virt.CodeArgumentUnsupported) {
+			o.KeepTPM = false // a libvirt before 8.9, which knows no such wish
+			err = c.Undefine(ctx, e.vm, o)
+		}
+		return err
 	})
 }
 
@@ -157,6 +171,23 @@ func (e *End) CompletedJobStats(ctx context.Context) (virt.JobStats, error) {
 // AbortJob asks libvirt to stop its job.
 func (e *End) AbortJob(ctx context.Context) error {
 	return e.act(ctx, func(c *virt.Conn) error { return c.AbortJob(ctx, e.vm) })
+}
+
+// StartPostCopy switches a running move to post-copy.
+func (e *End) StartPostCopy(ctx context.Context) error {
+	return e.act(ctx, func(c *virt.Conn) error { return c.StartPostCopy(ctx, e.vm) })
+}
+
+// PausePostCopy breaks a post-copy off that does not get on.
+func (e *End) PausePostCopy(ctx context.Context) error {
+	return e.act(ctx, func(c *virt.Conn) error { return c.PausePostCopy(ctx, e.vm) })
+}
+
+// PauseIncoming breaks a post-copy off on the node that receives it. libvirt
+// has a call for that on the other node only; QEMU has one for both.
+func (e *End) PauseIncoming(ctx context.Context) error {
+	_, err := e.QMP(ctx, "migrate-pause", nil)
+	return err
 }
 
 // SetMaxSpeed limits the memory copy, in MiB/s.
@@ -199,17 +230,7 @@ func (e *End) VolumeExists(ctx context.Context, p string) (bool, error) {
 	if err := absolute(p); err != nil {
 		return false, err
 	}
-	res, err := e.node.Exec(ctx, []string{"test", "-e", p, "-o", "-L", p}, nil)
-	if err != nil {
-		return false, err
-	}
-	switch res.Code {
-	case 0:
-		return true, nil
-	case 1:
-		return false, nil
-	}
-	return false, fmt.Errorf("cannot look for %s on %s: test answered %d", p, e.Name(), res.Code)
+	return e.node.FileExists(ctx, p)
 }
 
 // absolute refuses what a command could take for an option or a relative name.

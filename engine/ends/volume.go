@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/beevik/etree"
 
@@ -62,10 +64,29 @@ func volumeXML(d model.DiskPlan) (string, error) {
 func (e *End) Mark(ctx context.Context, m migrate.Mark) error {
 	doc := etree.NewDocument()
 	el := doc.CreateElement("job")
-	el.CreateAttr("id", string(m.Job))
-	el.CreateAttr("role", string(m.Role))
-	el.CreateAttr("from", string(m.From))
-	el.CreateAttr("to", string(m.To))
+	for _, a := range [][2]string{
+		{"id", string(m.Job)},
+		{"role", string(m.Role)},
+		{"from", string(m.From)},
+		{"to", string(m.To)},
+		{"by", virt.Clean(m.By)},
+		{"console", m.Console},
+		{"was", string(m.Was)},
+		{"copies", strings.Join(m.Copies, " ")},
+	} {
+		if a[1] != "" {
+			el.CreateAttr(a[0], a[1])
+		}
+	}
+	if !m.Since.IsZero() {
+		el.CreateAttr("since", m.Since.UTC().Format(time.RFC3339))
+	}
+	if m.Beat > 0 {
+		el.CreateAttr("beat", strconv.FormatUint(m.Beat, 10))
+	}
+	if m.Autostart {
+		el.CreateAttr("autostart", "on")
+	}
 	xml, err := doc.WriteToString()
 	if err != nil {
 		return err
@@ -73,8 +94,42 @@ func (e *End) Mark(ctx context.Context, m migrate.Mark) error {
 	return e.setMark(ctx, xml)
 }
 
-// RemoveMark takes our marker off; one that is not there is no error.
-func (e *End) RemoveMark(ctx context.Context) error { return e.setMark(ctx, "") }
+// ReadMark reads the mark on the domain, without a job if there is none.
+func (e *End) ReadMark(ctx context.Context) (migrate.Mark, error) {
+	text, err := e.XML(ctx, virt.XMLOptions{})
+	if virt.IsNoDomain(err) {
+		return migrate.Mark{}, nil
+	}
+	if err != nil {
+		return migrate.Mark{}, err
+	}
+	d, err := virt.ParseDomain(text)
+	if err == nil && d.Mark.Job == "" {
+		// One that was written before the domain was started anew is on its
+		// definition only.
+		if st, stErr := e.Status(ctx); stErr == nil && st.Persistent && st.Live() {
+			if text, err = e.XML(ctx, virt.XMLOptions{Inactive: true}); err == nil {
+				d, err = virt.ParseDomain(text)
+			}
+		}
+	}
+	return d.Mark, err
+}
+
+// RemoveMark takes our marker off; one that is not there is no error, and one
+// of another job stays.
+func (e *End) RemoveMark(ctx context.Context) error {
+	if e.job != "" {
+		m, err := e.ReadMark(ctx)
+		if err != nil {
+			return err
+		}
+		if m.Job == "" || m.Job != e.job {
+			return nil
+		}
+	}
+	return e.setMark(ctx, "")
+}
 
 func (e *End) setMark(ctx context.Context, xml string) error {
 	return e.act(ctx, func(c *virt.Conn) error {
@@ -83,7 +138,7 @@ func (e *End) setMark(ctx context.Context, xml string) error {
 			return err
 		}
 		o := virt.MetadataOptions{Live: st.Live(), Config: st.Persistent}
-		if err := c.SetMetadata(ctx, e.vm, "horcrux", migrate.MarkNamespace, xml, o); err != nil && !(xml == "" && virt.IsCode(err, virt.CodeNoMetadata)) {
+		if err := c.SetMetadata(ctx, e.vm, "horcrux", virt.JobNamespace, xml, o); err != nil && !(xml == "" && virt.IsCode(err, virt.CodeNoMetadata)) {
 			return err
 		}
 		return nil

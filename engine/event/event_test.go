@@ -51,6 +51,21 @@ func TestJSONIsFlatAndComesBack(t *testing.T) {
 	}
 }
 
+func TestWaitingIsAStateAndNotOnTheRail(t *testing.T) {
+	j := Fold(model.Job{State: model.JobStarting}, Event{Type: TypePhase, Phase: &model.Phase{ID: model.PhaseQueue, Status: model.PhaseActive, Place: 2, Detail: "why"}})
+	if j.State != model.JobQueued || j.Place != 2 || j.Waits != "why" || len(j.Phases) != 0 {
+		t.Errorf("waiting: %+v", j)
+	}
+	k := Fold(j, Event{Type: TypePhase, Phase: &model.Phase{ID: model.PhaseQueue, Status: model.PhaseOK}})
+	if k.State != model.JobStarting || k.Place != 0 || k.Waits != "" {
+		t.Errorf("its turn: %+v", k)
+	}
+	k = Fold(j, Event{Type: TypeResult, Result: &model.Result{Outcome: model.OutcomeRefused}})
+	if k.State != model.JobRefused || k.Place != 0 {
+		t.Errorf("taken out: %+v", k)
+	}
+}
+
 func TestResultFieldsAreTheContract(t *testing.T) {
 	e := samples[len(samples)-1]
 	b, _ := json.Marshal(e)

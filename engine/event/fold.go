@@ -14,6 +14,9 @@ const maxLog = 500
 func Fold(j model.Job, e Event) model.Job {
 	switch e.Type {
 	case TypePhase:
+		if e.Phase.ID == model.PhaseQueue {
+			return foldQueue(j, *e.Phase)
+		}
 		j.Phases = foldPhase(j.Phases, *e.Phase)
 		switch {
 		case e.Phase.ID == model.PhaseSwitch && e.Phase.Status == model.PhaseOK:
@@ -41,6 +44,7 @@ func Fold(j model.Job, e Event) model.Job {
 		}
 		j.Log = append(slices.Clone(log), model.JobLog{At: e.Time, LogLine: *e.Log})
 	case TypeResult:
+		j.Place, j.Waits = 0, ""
 		r := *e.Result
 		j.Result = &r
 		j.State = stateAfter(j, r)
@@ -48,6 +52,19 @@ func Fold(j model.Job, e Event) model.Job {
 			j.Ended = e.Time
 		}
 	}
+	return j
+}
+
+// foldQueue keeps the waiting off the rail: it is a state, not a part of the way.
+func foldQueue(j model.Job, p model.Phase) model.Job {
+	if p.Status == model.PhaseActive {
+		j.State, j.Place, j.Waits = model.JobQueued, p.Place, p.Detail
+		return j
+	}
+	if j.State == model.JobQueued {
+		j.State = model.JobStarting
+	}
+	j.Place, j.Waits = 0, ""
 	return j
 }
 

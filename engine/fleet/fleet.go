@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"horcrux/config"
 	"horcrux/engine/model"
@@ -17,6 +18,9 @@ type Options struct {
 	Prompter transport.Prompter
 	// Log hears of every change of state; nil for nobody. It must not block.
 	Log func(node model.NodeName, text string)
+	// Patience is how long a login may be silent before it is given up; zero for
+	// what suits a screen. What is under way over a login ends with it.
+	Patience time.Duration
 	// Only limits the fleet to some nodes of the configuration; empty is all.
 	Only []model.NodeName
 }
@@ -35,12 +39,17 @@ func Open(cfg config.Config, o Options) *Fleet {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &Fleet{byName: make(map[model.NodeName]*Node), cancel: cancel, bell: &bell{}}
 	keys := transport.NewKeyring(o.Prompter)
+	if o.Patience <= 0 {
+		o.Patience = sshTimeout
+	}
+	keys.Patience = o.Patience
 	for _, nc := range cfg.Nodes {
 		name := model.NodeName(nc.Name)
 		if len(o.Only) > 0 && !slices.Contains(o.Only, name) {
 			continue
 		}
 		n := newNode(cfg, nc, keys, f.bell, o.Log)
+		n.patience = o.Patience
 		f.nodes = append(f.nodes, n)
 		f.byName[name] = n
 		f.wg.Go(func() { n.run(ctx) })

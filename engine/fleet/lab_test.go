@@ -3,6 +3,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -25,11 +26,12 @@ func TestMain(m *testing.M) {
 
 // openLab opens the lab that is up as
 // horcrux lab up --prefix hc --subnet 10.79.0.0/24 --nodes 2 --vms minimal
+// or the one that HORCRUX_LAB_DIR and HORCRUX_LAB_PREFIX name.
 func openLab(t *testing.T) (*lab.Lab, config.Config) {
 	t.Helper()
-	l, err := lab.Open("", "hc")
+	l, err := lab.Open(os.Getenv("HORCRUX_LAB_DIR"), cmp.Or(os.Getenv("HORCRUX_LAB_PREFIX"), "hc"))
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	cfg, err := config.Load(l.ConfigPath())
 	if err != nil {
@@ -187,8 +189,8 @@ func TestLabHostKey(t *testing.T) {
 	var lines []string
 	for _, line := range strings.Split(string(text), "\n") {
 		hosts, key, _ := strings.Cut(line, " ")
-		if strings.Contains(hosts, "10.79.0.11") {
-			lines = append(lines, "10.79.0.12 "+key)
+		if strings.Contains(hosts, l.Node("node1").Address) {
+			lines = append(lines, l.Node("node2").Address+" "+key)
 		}
 	}
 	path := filepath.Join(t.TempDir(), "known_hosts")

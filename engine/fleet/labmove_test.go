@@ -21,7 +21,7 @@ func TestLabMigrate(t *testing.T) {
 	waitUp(t, n2, 30*time.Second)
 	v, ok := l.VM("web")
 	if !ok {
-		t.Skip("no VM web")
+		t.Fatal("no VM web")
 	}
 	uuid := model.UUID(v.UUID)
 	src, dst := n1, n2

@@ -1,10 +1,12 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +24,10 @@ type Node struct {
 	target  transport.Target
 	invalid error // the configuration leads nowhere
 	keys    *transport.Keyring
-	log     func(model.NodeName, string)
+	sudo    bool
+
+	patience time.Duration
+	log      func(model.NodeName, string)
 
 	changed *bell
 	all     *bell // of the fleet
@@ -47,6 +52,11 @@ func newNode(cfg config.Config, nc config.Node, keys *transport.Keyring, all *be
 		state: model.NodeConnecting, since: time.Now(), retry: make(chan struct{}, 1),
 	}
 	n.target, n.invalid = transport.Resolve(cfg, nc)
+	n.sudo = cfg.SSH.Sudo
+	if nc.Sudo != nil {
+		n.sudo = *nc.Sudo
+	}
+	n.sudo = n.sudo && n.target.User != "root"
 	return n
 }
 
@@ -173,13 +183,85 @@ func (n *Node) Dial(ctx context.Context) (*virt.Conn, error) {
 	return n.openLibvirt(ctx, client)
 }
 
-// Exec runs a command on the host. libvirt need not be up for it.
+// Exec runs a command on the host, by sudo if the configuration says so. libvirt
+// need not be up for it.
 func (n *Node) Exec(ctx context.Context, argv []string, stdin io.Reader) (transport.Result, error) {
 	client, err := n.loggedIn(ctx)
 	if err != nil {
 		return transport.Result{}, err
 	}
-	return client.Exec(ctx, argv, stdin)
+	if !n.sudo {
+		return client.Exec(ctx, argv, stdin)
+	}
+	r, err := client.Exec(ctx, append(slices.Clone(sudoCommand), argv...), stdin)
+	if err == nil && r.Code == 1 && bytes.HasPrefix(r.Stderr, []byte("sudo: ")) {
+		// Not the command's own 1, which may mean "is not there".
+		return transport.Result{}, &SudoError{Node: n.name, User: n.target.User, Words: virt.Clean(string(r.Stderr))}
+	}
+	return r, err
+}
+
+// sudoCommand never asks: there is nobody to answer.
+var sudoCommand = []string{"sudo", "-n", "--"}
+
+// SudoError says that sudo did not run a command.
+type SudoError struct {
+	Node        model.NodeName
+	User, Words string
+}
+
+// Error names what to change.
+func (e *SudoError) Error() string {
+	return fmt.Sprintf("sudo on %s refuses %s: %s; allow it without a password (NOPASSWD) or leave out sudo = true", e.Node, e.User, e.Words)
+}
+
+// Sudo tells whether commands are run through sudo.
+func (n *Node) Sudo() bool { return n.sudo }
+
+// User is who we log in as.
+func (n *Node) User() string { return n.target.User }
+
+// Way says how libvirt is reached now: the address that answered, the number of
+// jump hosts, and the command that leads to libvirt where sshd forbids the
+// direct way. ok is false while the node is not reached.
+func (n *Node) Way() (w Way, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.client == nil || n.route == nil {
+		return Way{}, false
+	}
+	t := n.client.Target()
+	return Way{
+		Address: t.Address(), Second: t.Address() != n.target.Address(), Jumps: len(n.target.Jump),
+		Socket: n.route.socket, Command: n.route.argv, Denied: n.client.Denied(),
+	}, true
+}
+
+// Way is how libvirt on a node is reached.
+type Way struct {
+	Address string
+	Second  bool // not the first address of the configuration
+	Jumps   int
+	Socket  string   // empty if a command leads there
+	Command []string // empty if a socket does
+	Denied  []string // sockets that the user may not use
+}
+
+// Start runs a command on the host, by sudo if the configuration says so, and
+// gives its pipes; closing them hangs up.
+func (n *Node) Start(ctx context.Context, argv []string) (transport.Stream, error) {
+	client, err := n.loggedIn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if n.sudo {
+		argv = append(slices.Clone(sudoCommand), argv...)
+	}
+	p, err := client.Start(ctx, argv)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // DialUnix opens a stream to a socket on the host.
@@ -189,6 +271,26 @@ func (n *Node) DialUnix(ctx context.Context, path string) (net.Conn, error) {
 		return nil, err
 	}
 	return client.DialUnix(ctx, path)
+}
+
+// Reaches tells whether the host gets through to host:port over TCP.
+func (n *Node) Reaches(ctx context.Context, address string) (transport.Reach, string) {
+	client, err := n.loggedIn(ctx)
+	if err != nil {
+		return transport.ReachUnknown, err.Error()
+	}
+	return client.Reaches(ctx, address)
+}
+
+// Login opens an SSH connection of the caller's own, who closes it: for what
+// would fill the shared one, whose signs of life must not wait behind it.
+func (n *Node) Login(ctx context.Context) (*transport.Client, error) {
+	c, err := transport.Dial(ctx, n.target, n.keys)
+	if err != nil {
+		return nil, err
+	}
+	go c.KeepAlive(sshInterval, 3*n.patience)
+	return c, nil
 }
 
 // loggedIn gives the SSH connection; it waits only for the first attempt.

@@ -26,7 +26,7 @@ type route struct {
 // the commands.
 func (n *Node) routes(client *transport.Client) []route {
 	sockets := client.Sockets()
-	if len(sockets) == 0 {
+	if len(sockets) == 0 && len(client.Denied()) == 0 {
 		sockets = usualSockets
 	}
 	var all []route
@@ -36,6 +36,12 @@ func (n *Node) routes(client *transport.Client) []route {
 	all = append(all, route{argv: []string{"virt-ssh-helper", n.uri()}})
 	for _, s := range sockets {
 		all = append(all, route{argv: []string{"nc", "-U", s}})
+	}
+	if n.sudo {
+		all = append(all, route{argv: append(slices.Clone(sudoCommand), "virt-ssh-helper", n.uri())})
+		for _, s := range client.Denied() {
+			all = append(all, route{argv: append(slices.Clone(sudoCommand), "nc", "-U", s)})
+		}
 	}
 	n.mu.Lock()
 	known := n.route
@@ -74,6 +80,10 @@ func (n *Node) openLibvirt(ctx context.Context, client *transport.Client) (*virt
 		if !nowhere {
 			return nil, err
 		}
+	}
+	if denied := client.Denied(); len(denied) > 0 && len(client.Sockets()) == 0 {
+		return nil, fmt.Errorf("user %s may not use %s on %s: add it to the group that owns the socket (usermod -aG libvirt %s), or set sudo = true (%w)",
+			n.target.User, denied[0], n.name, n.target.User, firstErr)
 	}
 	if len(client.Sockets()) == 0 && client.Hostname() != "" {
 		return nil, fmt.Errorf("no socket of libvirt on %s: is libvirtd (or virtqemud.socket) running there? (%w)", n.name, firstErr)

@@ -96,7 +96,7 @@ func (n *Node) serve(ctx context.Context, client *transport.Client) (worked bool
 	defer stop()
 	defer client.Close()
 	defer n.dropConns()
-	go client.KeepAlive(sshInterval, sshTimeout)
+	go client.KeepAlive(sshInterval, n.patience)
 	pause := newPause()
 	for client.Err() == nil {
 		open, cancel := context.WithTimeout(ctx, openTimeout)
@@ -107,7 +107,7 @@ func (n *Node) serve(ctx context.Context, client *transport.Client) (worked bool
 			pause.Reset()
 			err = n.watch(ctx, client, conn)
 		}
-		if gone := stillThere(client); gone != nil {
+		if gone := stillThere(client, n.patience); gone != nil {
 			return worked, gone
 		}
 		n.set(model.NodeDaemonDown, err.Error())
@@ -164,7 +164,7 @@ func (n *Node) heartbeat(ctx context.Context, conn *virt.Conn) error {
 }
 
 // stillThere tells a dead daemon (nil) from a dead host.
-func stillThere(client *transport.Client) error {
+func stillThere(client *transport.Client, patience time.Duration) error {
 	t := time.NewTimer(farewell)
 	defer t.Stop()
 	select {
@@ -172,7 +172,7 @@ func stillThere(client *transport.Client) error {
 		return client.Err()
 	case <-t.C:
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), sshTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return client.Ping(ctx)
 }

@@ -21,7 +21,7 @@ const (
 	hintEach = time.Second            // looks for old facts
 	// wantedGap is between questions for all domains of a node, because of new ones.
 	wantedGap = 3 * time.Second
-	hostWait  = 3 * time.Second // how long the first picture waits for what the host is
+	hostWait  = 3 * time.Second // how long the first picture waits for what the host is, and its domains' states
 )
 
 // facts reads what rarely changes: when a hint says so, and when it is old.
@@ -45,7 +45,8 @@ func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
 			w.readStarts(ctx)
 		}
 		w.touched()
-		if !w.unread() && (w.hostKnown() || time.Since(began) > hostWait) {
+		late := time.Since(began) > hostWait
+		if !w.unread() && (late || w.hostKnown() && !w.uncounted()) {
 			w.settled()
 		}
 		if !pause(ctx, hintEach, w.look) || !pause(ctx, soonest, nil) {
@@ -89,6 +90,12 @@ func (w *watcher) unread() bool {
 	return false
 }
 
+// uncounted tells that the state of some domain is still to come. Which domains
+// are the VM, and which are what a move is building, is not known before.
+func (w *watcher) uncounted() bool {
+	return w.wants(func(v *vm) bool { return v.state.State == "" })
+}
+
 // readHost reads what the host is, apart from the rest: a daemon that has just
 // started first asks QEMU about itself, which takes it seconds.
 func (w *watcher) readHost(ctx context.Context, conn *virt.Conn) {
@@ -120,6 +127,23 @@ func (w *watcher) hostKnown() bool {
 	return !w.hostSeen.IsZero()
 }
 
+var errTooMuch = errors.New("the definitions of this node are too long together")
+
+// xmlBudget bounds what the definitions of one node may take of our memory: ten
+// thousand VMs have a third of it. What is beyond is shown without its details.
+const xmlBudget = 256 << 20
+
+// overBudget tells whether a definition of this length would be too much.
+func (w *watcher) overBudget(id model.UUID, length int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := 0
+	if v := w.vms[id]; v != nil {
+		before = v.xmlLen
+	}
+	return w.xmlBytes-before+length > xmlBudget
+}
+
 // readXMLs reads the XML of every domain whose XML is wanted or old.
 func (w *watcher) readXMLs(ctx context.Context, conn *virt.Conn) {
 	shown := time.Now()
@@ -130,12 +154,17 @@ func (w *watcher) readXMLs(ctx context.Context, conn *virt.Conn) {
 		}
 		at := time.Now()
 		var d virt.Domain
+		if err == nil && w.overBudget(id, len(text)) {
+			err = errTooMuch
+		}
 		if err == nil {
 			d, err = virt.ParseDomain(text)
 		}
 		w.mu.Lock()
 		if v := w.vms[id]; v != nil {
 			if err == nil {
+				w.xmlBytes += len(text) - v.xmlLen
+				v.xmlLen = len(text)
 				v.learned(d, at)
 			} else {
 				v.xmlAt = at // gone or unreadable: asked again when it is old

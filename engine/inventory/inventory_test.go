@@ -84,6 +84,27 @@ func TestSnapshotsAreNeverChanged(t *testing.T) {
 	}
 }
 
+func TestTheFirstPictureNeedsEveryState(t *testing.T) {
+	w := closedNodes(t, 1).watchers[0]
+	w.listed([]virt.DomainRef{{UUID: "u", Name: "web", ID: 3}, {UUID: "v", Name: "off", ID: -1}}, time.Unix(1, 0))
+	stats := func(id model.UUID, s model.DomainState) []model.DomainStats {
+		return []model.DomainStats{{UUID: id, State: model.DomainStatus{State: s}}}
+	}
+	for _, s := range [][]model.DomainStats{nil, stats("u", model.StatePaused)} {
+		if w.counted(s); !w.uncounted() {
+			t.Errorf("complete after %v", s)
+		}
+	}
+	if w.counted(stats("v", model.StateShutoff)); w.uncounted() {
+		t.Error("a state is still awaited")
+	}
+	select {
+	case <-w.look:
+	default:
+		t.Error("who waits for the states is not woken")
+	}
+}
+
 func TestListFollowsTheHost(t *testing.T) {
 	inv := closedNodes(t, 1)
 	w := inv.watchers[0]

@@ -24,7 +24,7 @@ func labConfig(t *testing.T) config.Config {
 	}
 	cfg, err := config.Load(path)
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	return cfg
 }

@@ -101,8 +101,9 @@ func (w *watcher) listed(refs []virt.DomainRef, at time.Time) {
 		v.seen = at
 		wanted = wanted || v.wanted
 	}
-	for id := range w.vms {
+	for id, v := range w.vms {
 		if _, ok := there[id]; !ok {
+			w.xmlBytes -= v.xmlLen
 			delete(w.vms, id)
 			w.order = nil
 		}
@@ -116,8 +117,13 @@ func (w *watcher) counted(stats []model.DomainStats) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, s := range stats {
-		if v := w.vms[s.UUID]; v != nil && v.heard(s) {
-			v.wanted = true
+		v := w.vms[s.UUID]
+		if v == nil {
+			continue
+		}
+		first := v.state.State == ""
+		if v.heard(s) {
+			v.wanted = v.wanted || !first
 			signal(w.look)
 		}
 	}

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"horcrux/engine/model"
@@ -17,6 +18,7 @@ type vm struct {
 	rates  rates
 	xml    virt.Domain
 	xmlAt  time.Time
+	xmlLen int  // of the text, which bounds what is kept of it
 	wanted bool // the XML may have changed
 
 	persistent, autostart bool
@@ -29,6 +31,7 @@ type vm struct {
 	disks []model.Disk // made new whenever something in it changes, never changed
 	nics  []model.NIC
 	flat  []string
+	tags  []string
 }
 
 // rates follow from two readings of the counters.
@@ -43,7 +46,12 @@ func (v *vm) picture(node model.NodeName, m *model.VM) {
 		VCPUs: v.xml.VCPUs, Memory: v.xml.Memory,
 		CPUPercent: v.rates.cpu, DiskRead: v.rates.read, DiskWrite: v.rates.write, NetRx: v.rates.rx, NetTx: v.rates.tx,
 		Disks: v.disks, NICs: v.nics, Agent: v.xml.Agent, Addresses: v.flat, Snapshots: v.snapshots,
+		Title: v.xml.Title, Tags: v.tags,
 		Job: v.xml.Job, Tombstone: v.xml.JobRole == virt.RoleTombstone,
+	}
+	if v.xml.Mark.Job != "" {
+		mark := v.xml.Mark
+		m.Mark = &mark
 	}
 	if m.State == "" {
 		m.State = model.StateNone
@@ -53,6 +61,7 @@ func (v *vm) picture(node model.NodeName, m *model.VM) {
 	}
 	if v.active() {
 		m.Started = v.started
+		m.HostMemory = v.stats.RSS
 		if v.stats.BalloonCurrent > 0 {
 			m.Memory = v.stats.BalloonCurrent
 		}
@@ -77,6 +86,7 @@ func (v *vm) heard(s model.DomainStats) (changed bool) {
 // learned takes in a new XML.
 func (v *vm) learned(d virt.Domain, at time.Time) {
 	v.xml, v.xmlAt = d, at
+	v.tags = tagsOf(d.Title + " " + d.Description)
 	v.layDisks()
 	v.layNICs()
 }
@@ -160,4 +170,18 @@ func netTotals(s model.DomainStats) (rx, tx uint64) {
 		tx += n.TxBytes
 	}
 	return rx, tx
+}
+
+// tagsOf are the words of a title or a description that begin with #: libvirt
+// has no tags of its own, and this needs no namespace of ours.
+func tagsOf(s string) []string {
+	const most = 20
+	var out []string
+	for _, w := range strings.Fields(s) {
+		w = strings.TrimRight(w, ".,;:")
+		if t, ok := strings.CutPrefix(w, "#"); ok && t != "" && len(out) < most {
+			out = append(out, strings.ToLower(t))
+		}
+	}
+	return out
 }

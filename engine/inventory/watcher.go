@@ -34,6 +34,7 @@ type watcher struct {
 	pools    []model.Pool
 	networks []string
 	vms      map[model.UUID]*vm
+	xmlBytes int   // sum of xmlLen
 	order    []*vm // by name; nil when it must be made again
 	shown    []model.VM
 	running  int

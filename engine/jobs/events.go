@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"horcrux/engine/event"
@@ -33,7 +34,7 @@ type Writer struct {
 // Writer opens the stream of a job for going on with it.
 func (s *Store) Writer(id model.JobID, now func() time.Time) (*Writer, error) {
 	last := s.Last(id)
-	f, err := os.OpenFile(filepath.Join(s.Dir(id), eventsFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(filepath.Join(s.Dir(id), eventsFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the event stream of job %s: %w", id, err)
 	}

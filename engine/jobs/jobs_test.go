@@ -174,3 +174,31 @@ func TestResolve(t *testing.T) {
 		}
 	}
 }
+
+// TestLinksAreRefused: nothing is written where a link leads.
+func TestLinksAreRefused(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := s.Make()
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := filepath.Join(t.TempDir(), "precious")
+	for _, name := range []string{eventsFile, lockFile} {
+		if err := os.Symlink(elsewhere, filepath.Join(s.Dir(id), name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Lock(id); err == nil {
+		t.Error("a lock through a link")
+	}
+	if w, err := s.Writer(id, time.Now); err == nil {
+		w.Close()
+		t.Error("events through a link")
+	}
+	if _, err := os.Lstat(elsewhere); err == nil {
+		t.Error("something was written where a link leads")
+	}
+}

@@ -9,6 +9,7 @@ package jobs
 import (
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"syscall"
 
 	"github.com/gofrs/flock"
 
@@ -27,6 +29,8 @@ const (
 	eventsFile = "events.jsonl"
 	lockFile   = "lock"
 	socketFile = "control"
+	// consoleFile is beside the folders of the jobs.
+	consoleFile = "console"
 	// LogFile takes what the job's process prints, which is nothing unless it crashes.
 	LogFile = "worker.log"
 )
@@ -37,21 +41,59 @@ var (
 	// ErrBusy says that another process works on the job or on the VM.
 	ErrBusy = errors.New("another process is at work on it")
 
-	idPattern = regexp.MustCompile(`^[a-z0-9]{6}$`)
+	idPattern      = regexp.MustCompile(`^[a-z0-9]{6}$`)
+	consolePattern = regexp.MustCompile(`^[0-9a-f]{16}$`)
 )
 
 // Store is the folder of all jobs of one account.
-type Store struct{ root string }
+type Store struct{ root, console string }
 
 // Open opens the store at root, making it if need be; only its owner may read it.
 func Open(root string) (*Store, error) {
 	s := &Store{root: root}
-	for _, d := range []string{root, s.jobsDir(), s.locksDir()} {
+	for _, d := range []string{root, s.jobsDir(), s.locksDir(), s.queueDir()} {
 		if err := privateDir(d); err != nil {
 			return nil, err
 		}
 	}
-	return s, nil
+	var err error
+	s.console, err = consoleName(filepath.Join(root, consoleFile))
+	return s, err
+}
+
+// Console is the random name of this state folder: marks on domains carry it,
+// so that every console can tell its own moves from those of others.
+func (s *Store) Console() string { return s.console }
+
+// consoleName reads the name of a state folder, and makes one for a new folder.
+// Of two processes that make one at the same time, the second takes the first's.
+func consoleName(path string) (string, error) {
+	for range 3 {
+		b, err := os.ReadFile(path)
+		if name := strings.TrimSpace(string(b)); err == nil && consolePattern.MatchString(name) {
+			return name, nil
+		}
+		if err == nil {
+			return "", fmt.Errorf("cannot use the state folder: %s is damaged: remove it, and moves that this console has begun count as another's", path)
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return "", fmt.Errorf("cannot use the state folder: %w", err)
+		}
+		var r [8]byte
+		if _, err := rand.Read(r[:]); err != nil {
+			return "", err
+		}
+		tmp := path + "." + hex.EncodeToString(r[:4])
+		if err := os.WriteFile(tmp, []byte(hex.EncodeToString(r[:])+"\n"), 0o600); err != nil {
+			return "", fmt.Errorf("cannot use the state folder: %w", err)
+		}
+		err = os.Link(tmp, path) // never replaces one
+		_ = os.Remove(tmp)
+		if err != nil && !errors.Is(err, os.ErrExist) {
+			return "", fmt.Errorf("cannot use the state folder: %w", err)
+		}
+	}
+	return "", fmt.Errorf("cannot use the state folder: %s does not stay", path)
 }
 
 // Root is the folder it was opened at.
@@ -96,6 +138,27 @@ func (s *Store) Make() (model.JobID, error) {
 		return id, nil
 	}
 	return "", errors.New("cannot make the folder of a job: every name tried is taken")
+}
+
+// MakeAs makes the folder of a job that has a name already, from a mark on a
+// host. It refuses a name that is not one, and one that is taken.
+func (s *Store) MakeAs(id model.JobID) error {
+	if !idPattern.MatchString(string(id)) {
+		return fmt.Errorf("%w: %q is not the name of a job", ErrNoJob, id)
+	}
+	if err := os.Mkdir(s.Dir(id), 0o700); err != nil {
+		return fmt.Errorf("cannot make the folder of job %s: %w", id, err)
+	}
+	return nil
+}
+
+// Has tells whether the store knows a job of that name.
+func (s *Store) Has(id model.JobID) bool {
+	if !idPattern.MatchString(string(id)) {
+		return false
+	}
+	_, err := os.Stat(s.Dir(id))
+	return err == nil
 }
 
 // Discard removes the folder of a job that never had a journal.
@@ -158,7 +221,7 @@ func (s *Store) LockVM(vm model.UUID) (*flock.Flock, error) {
 }
 
 func take(path, what string) (*flock.Flock, error) {
-	l := flock.New(path, flock.SetPermissions(0o600))
+	l := flock.New(path, lockOptions...)
 	ok, err := l.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock %s: %w", what, err)
@@ -169,9 +232,12 @@ func take(path, what string) (*flock.Flock, error) {
 	return l, nil
 }
 
+// lockOptions make a lock only its owner's, and none through a link.
+var lockOptions = []flock.Option{flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE | os.O_RDWR | syscall.O_NOFOLLOW)}
+
 // Alive tells whether a process works on the job.
 func (s *Store) Alive(id model.JobID) bool {
-	l := flock.New(filepath.Join(s.Dir(id), lockFile), flock.SetPermissions(0o600))
+	l := flock.New(filepath.Join(s.Dir(id), lockFile), lockOptions...)
 	ok, err := l.TryRLock()
 	if err != nil {
 		return false

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"horcrux/engine/model"
@@ -38,7 +39,7 @@ type Journal struct {
 
 // Create makes the journal of a new job in its folder, which must exist.
 func Create(dir string, job model.JobID, now func() time.Time) (*Journal, error) {
-	f, err := os.OpenFile(filepath.Join(dir, FileName), os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, FileName), os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot create journal of job %s: %w", job, err)
 	}
@@ -52,7 +53,7 @@ func Create(dir string, job model.JobID, now func() time.Time) (*Journal, error)
 // Open opens the journal of a job for going on with it. A last record that was
 // cut off by a crash is removed: it was not durable, so its act was not done.
 func Open(dir string, job model.JobID, now func() time.Time) (*Journal, error) {
-	f, err := os.OpenFile(filepath.Join(dir, FileName), os.O_RDWR|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, FileName), os.O_RDWR|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open journal of job %s: %w", job, err)
 	}
@@ -142,6 +143,9 @@ func (j *Journal) Append(r Record) error {
 func (j *Journal) Commit() error {
 	if j.view.Rollback {
 		return fmt.Errorf("cannot commit job %s: %w", j.job, ErrDecided)
+	}
+	if j.view.KeepsSource() {
+		return fmt.Errorf("cannot commit job %s: %w: a person chose %s", j.job, ErrDecided, j.view.Keep)
 	}
 	if j.view.Epoch != BeforeCommit {
 		return fmt.Errorf("cannot commit job %s: it was committed before", j.job)

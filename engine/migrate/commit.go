@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"horcrux/engine/journal"
@@ -20,11 +21,15 @@ func (j *Job) commit(ctx context.Context) error {
 	if err := j.pointOfNoReturn(); err != nil {
 		return err
 	}
-	if err := j.Journal.Commit(); err != nil {
-		return err
+	// A post-copy that was wished for and did not come about has committed
+	// already; the target has not run yet all the same.
+	if j.Journal.View().Epoch == journal.BeforeCommit {
+		if err := j.Journal.Commit(); err != nil {
+			return err
+		}
 	}
 	var err error
-	if j.wasPaused() {
+	if j.stays() {
 		// The guest stays as its user left it; either copy is equally good
 		// until the source is let go.
 		j.downtime = 0
@@ -35,8 +40,8 @@ func (j *Job) commit(ctx context.Context) error {
 		j.phase(model.PhaseSwitch, model.PhaseFailed, err.Error())
 		return err
 	}
-	if !j.wasPaused() && !j.performed.IsZero() {
-		j.downtime = j.pause + j.Now().Sub(j.performed)
+	if !j.stays() {
+		j.downtime = j.stoodStill()
 	}
 	return j.Journal.Append(journal.Record{Kind: journal.Committed})
 }
@@ -113,7 +118,11 @@ func (j *Job) ask(ctx context.Context, h Host) (model.DomainStatus, bool) {
 // the guest on the target. The VM is on the target whatever happens here.
 func (j *Job) complete(ctx context.Context) model.Result {
 	ctx = context.WithoutCancel(ctx)
-	j.phase(model.PhaseSwitch, model.PhaseActive, "")
+	// The guest is looked at while the source is cleared: it is what matters.
+	var after *checks
+	if j.movesMemory() {
+		after = j.startChecks(ctx, model.StageAfter)
+	}
 	owed := j.letGo(ctx)
 	if owed == nil {
 		owed = j.fence(ctx)
@@ -123,9 +132,16 @@ func (j *Job) complete(ctx context.Context) model.Result {
 		detail += fmt.Sprintf("; the guest stood still for %d ms", j.downtime.Milliseconds())
 	}
 	j.phase(model.PhaseSwitch, model.PhaseOK, detail)
+	j.dropRelay(ctx, j.Source, j.Target)
+	if err := j.oneImage(ctx); err != nil && owed == nil {
+		owed = err
+	}
 
 	j.phase(model.PhaseVerify, model.PhaseActive, "")
-	checks := j.Health(ctx, model.StageAfter, j.Journal.View().Baseline, j.check)
+	if after == nil {
+		after = j.startChecks(ctx, model.StageAfter)
+	}
+	checks := after.wait(j.check)
 	bad := firstFailed(checks)
 	if bad == nil {
 		j.phase(model.PhaseVerify, model.PhaseOK, tally(checks))
@@ -144,17 +160,37 @@ func firstFailed(cs []model.CheckResult) *model.CheckResult {
 	return nil
 }
 
+// proof says which proof of equal disks was made, and by whom.
+func (j *Job) proof() string {
+	v := j.Journal.View()
+	n := len(j.plan.Copies())
+	mirrored := n > 0 && !v.Registering
+	var parts []string
+	if v.Proof != "" {
+		parts = append(parts, v.Proof)
+	}
+	switch {
+	case v.Adopted:
+		return "no proof of equal disks is known: the journal of the move was lost"
+	case mirrored && v.PostCopy:
+		parts = append(parts, fmt.Sprintf("libvirt completed the mirror of %d disk(s) with the guest paused; post-copy left no time to compare", n))
+	case mirrored && len(v.Passes) > 0:
+		parts = append(parts, fmt.Sprintf("libvirt completed the mirror of what was written since, on %d disk(s), with the guest paused", n))
+	case mirrored:
+		parts = append(parts, fmt.Sprintf("libvirt completed the mirror of %d disk(s) with the guest paused; sizes compared at the gate", n))
+	case len(parts) == 0:
+		parts = append(parts, "the disks are shared; nothing was copied")
+	}
+	return strings.Join(parts, "; ")
+}
+
 func (j *Job) conclude(bad *model.CheckResult, owed error) model.Result {
 	id := j.Journal.View().Job
 	r := model.Result{
 		Outcome: model.OutcomeDone, Owner: j.plan.To, Downtime: j.downtime, Duration: j.Now().Sub(j.started),
 		Next: fmt.Sprintf("horcrux confirm %s lets go of what is left on %s; horcrux rollback %s sends the VM back", id, j.plan.From, id),
 	}
-	if n := len(j.plan.Copies()); n > 0 {
-		r.Proof = fmt.Sprintf("libvirt completed the mirror of %d disk(s) with the guest paused; sizes compared at the gate", n)
-	} else {
-		r.Proof = "the disks are shared; nothing was copied"
-	}
+	r.Proof = j.proof()
 	if bad != nil {
 		r.Outcome = model.OutcomeDegraded
 		r.Reason = fmt.Sprintf("check %q failed on %s: %s", bad.Title, j.plan.To, bad.Evidence)

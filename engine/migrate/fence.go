@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
+	"slices"
 
 	"github.com/beevik/etree"
 
@@ -46,11 +48,22 @@ func (j *Job) letGo(ctx context.Context) error {
 }
 
 // fence turns what is left on the source into a tombstone that cannot start,
-// and gives the target the autostart that the source had. The disks are moved
-// out of the way, not deleted: confirm does that.
+// and gives the target the autostart that the source had.
 func (j *Job) fence(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
+	if err := j.fenceSource(ctx); err != nil {
+		return err
+	}
+	if err := j.adorn(ctx); err != nil {
+		return err
+	}
+	return j.Journal.Append(journal.Record{Kind: journal.Fenced})
+}
+
+// fenceSource makes the source unable to start. The disks are moved out of the
+// way, not deleted: confirm does that.
+func (j *Job) fenceSource(ctx context.Context) error {
 	v := j.Journal.View()
 	if !v.Fencing {
 		if err := j.Journal.Append(journal.Record{Kind: journal.Fencing, Renames: j.renames()}); err != nil {
@@ -75,10 +88,7 @@ func (j *Job) fence(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := j.adorn(ctx); err != nil {
-		return err
-	}
-	return j.Journal.Append(journal.Record{Kind: journal.Fenced})
+	return nil
 }
 
 // bury replaces the source's definition by one that cannot start.
@@ -98,7 +108,7 @@ func (j *Job) bury(ctx context.Context) error {
 	if err := j.Source.Define(ctx, tomb); err != nil {
 		return fmt.Errorf("cannot define the tombstone on %s: %w", j.plan.From, err)
 	}
-	return j.Source.Mark(ctx, Mark{Job: j.Journal.View().Job, Role: RoleTombstone, From: j.plan.From, To: j.plan.To})
+	return j.Source.Mark(ctx, j.mark(RoleTombstone))
 }
 
 // adorn gives the target what a move does not carry, and takes our marker off.
@@ -114,12 +124,34 @@ func (j *Job) adorn(ctx context.Context) error {
 	return nil
 }
 
-// renames lists the source's copied files, which are stale from now on.
+// renames lists the source's files that are stale from now on. What other VMs
+// may use too, layers under a disk and media, keeps its name.
 func (j *Job) renames() []journal.Rename {
 	var rs []journal.Rename
+	aside := func(p string, tree bool) {
+		r := journal.Rename{Node: j.plan.From, From: p, To: p + ".migrated-" + string(j.Journal.View().Job), Tree: tree}
+		if !slices.Contains(rs, r) {
+			rs = append(rs, r)
+		}
+	}
 	for _, d := range j.plan.Copies() {
 		if d.Type == "file" && d.Source != "" {
-			rs = append(rs, journal.Rename{Node: j.plan.From, From: d.Source, To: d.Source + ".migrated-" + string(j.Journal.View().Job)})
+			aside(d.Source, false)
+		}
+	}
+	for _, f := range j.plan.Travels {
+		aside(f.Path, f.Role == model.FileTPM)
+	}
+	for _, f := range j.plan.Files {
+		switch {
+		case !f.Own() || f.Present:
+		default:
+			aside(f.Path, f.Role == model.FileTPM)
+		}
+	}
+	for _, l := range j.Journal.View().Overlays() {
+		for _, p := range l.Paths {
+			aside(p, false)
 		}
 	}
 	return rs
@@ -139,6 +171,9 @@ func (j *Job) moveAside(ctx context.Context, r journal.Rename) error {
 	}
 	return nil
 }
+
+// buried is what a tombstone adds to the name of a disk.
+var buried = regexp.MustCompile(`\.moved-to-[^/]*-by-[a-z0-9]{6}$`)
 
 // tombstone makes a definition unstartable by pointing its disks at names that
 // do not exist and that say where the VM went; the error of anyone who tries
@@ -163,7 +198,7 @@ func tombstone(xml string, to model.NodeName, job model.JobID) (out string, ok b
 		}
 		for _, key := range []string{"file", "dev"} {
 			if a := src.SelectAttr(key); a != nil {
-				a.Value = path.Clean(a.Value) + suffix
+				a.Value = path.Clean(buried.ReplaceAllString(a.Value, "")) + suffix
 				ok = true
 			}
 		}

@@ -19,7 +19,7 @@ func (j *Job) gate(ctx context.Context) (string, error) {
 	cookieIn := j.lastCookie
 	j.lastCookie = nil
 	callCtx, cancel := context.WithTimeout(ctx, actTimeout)
-	cookie, err := j.dst.MigrateFinish(callCtx, p, cookieIn, j.flags, false)
+	cookie, err := j.dst.MigrateFinish(callCtx, p, cookieIn, j.finishFlags(), false)
 	cancel()
 	if err != nil {
 		if !unknownOutcome(err) {
@@ -30,6 +30,12 @@ func (j *Job) gate(ctx context.Context) (string, error) {
 	} else {
 		j.lastCookie = cookie
 	}
+	return j.gateChecks(ctx, began)
+}
+
+// gateChecks looks at the paused target and makes the checks that need no
+// running guest.
+func (j *Job) gateChecks(ctx context.Context, began time.Time) (string, error) {
 	lookCtx, cancel := context.WithTimeout(ctx, gateTimeout)
 	defer cancel()
 	st, err := j.Target.Status(lookCtx)
@@ -42,7 +48,7 @@ func (j *Job) gate(ctx context.Context) (string, error) {
 	if err := j.Journal.Append(journal.Record{Kind: journal.Gated}); err != nil {
 		return "", err
 	}
-	checks := j.Health(lookCtx, model.StageGate, j.Journal.View().Baseline, j.check)
+	checks := j.health(lookCtx, model.StageGate, j.Journal.View().Baseline, j.check)
 	for _, c := range checks {
 		if c.Verdict == model.Fail {
 			return "", fmt.Errorf("check %q failed on the paused target %s: %s", c.Title, j.plan.To, c.Evidence)

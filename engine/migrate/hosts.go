@@ -17,19 +17,40 @@ type Host interface {
 	JobStats(ctx context.Context) (virt.JobStats, error)
 	CompletedJobStats(ctx context.Context) (virt.JobStats, error)
 	AbortJob(ctx context.Context) error
+	StartPostCopy(ctx context.Context) error
+	// PausePostCopy breaks off a post-copy on its source, PauseIncoming on its
+	// target; nothing is lost by it.
+	PausePostCopy(ctx context.Context) error
+	PauseIncoming(ctx context.Context) error
 	SetMaxSpeed(ctx context.Context, mibps uint64) error
 	SetMaxDowntime(ctx context.Context, d time.Duration) error
 	SetBlockJobSpeed(ctx context.Context, disk string, bytesPerSecond uint64) error
 	Suspend(ctx context.Context) error
-	// Mark writes our marker on the domain, Define a definition, both durable
-	// on the host.
+	// BreakStreams cuts the connections by which QEMU sends a migration, and says
+	// how many there were.
+	BreakStreams(ctx context.Context) (int, error)
+	// File looks at one file without reading it; what cannot be found out is in
+	// its Err.
+	File(ctx context.Context, path string) model.FileFact
+	// ReadMark reads the mark of whatever move has hold of the domain; one
+	// without a job if there is none.
+	ReadMark(ctx context.Context) (Mark, error)
+	// StartPaused makes the domain's process with the guest not running yet;
+	// ShutdownBy asks the guest to shut down.
+	StartPaused(ctx context.Context) error
+	ShutdownBy(ctx context.Context, way virt.ShutdownWay) error
+	// Mark writes our marker on the domain, durable on the host.
 	Mark(ctx context.Context, m Mark) error
-	Define(ctx context.Context, xml string) error
-	// VolumeExists looks for a file or volume at path.
-	VolumeExists(ctx context.Context, path string) (bool, error)
 	CreateVolume(ctx context.Context, d model.DiskPlan) error
-	// Rename moves a file on the host; it never replaces one.
-	Rename(ctx context.Context, from, to string) error
+	// FreezeDisks puts overlays, by the disks' targets, on disks at one moment;
+	// others names the disks that stay as they are.
+	FreezeDisks(ctx context.Context, overlays map[string]string, others []string) error
+	// DiskSource is the file that a disk of the running domain is on, Allocation
+	// what that takes on the host in bytes.
+	DiskSource(ctx context.Context, disk string) (string, error)
+	Allocation(ctx context.Context, disk string) (uint64, error)
+	// CreateOverlay makes an empty overlay on base.
+	CreateOverlay(ctx context.Context, file, base, baseFormat string, capacity uint64) error
 	// Link opens a connection of its own for the phase calls of one move:
 	// libvirt ties what they make to it.
 	Link(ctx context.Context) (Link, error)
@@ -47,24 +68,11 @@ type Link interface {
 	Close() error
 }
 
-// Role says what a marker means.
-type Role string
+// Mark is what a move writes on a domain.
+type Mark = model.Mark
 
-// Roles of a marker.
+// Roles of a mark.
 const (
-	// RoleMoving: a move has hold of the domain.
-	RoleMoving Role = "moving"
-	// RoleTombstone: what a move left on its source; it must not be started.
-	RoleTombstone Role = "tombstone"
+	RoleMoving    = model.RoleMoving
+	RoleTombstone = model.RoleTombstone
 )
-
-// MarkNamespace is the XML namespace of the marker in a domain's metadata.
-const MarkNamespace = "https://horcrux.dev/xmlns/job/1"
-
-// Mark is what a move writes on a domain, so that another console on another
-// machine sees whose move it is.
-type Mark struct {
-	Job      model.JobID
-	Role     Role
-	From, To model.NodeName
-}

@@ -51,8 +51,18 @@ type Env struct {
 	Health func(ctx context.Context, stage model.CheckStage, baseline []model.CheckResult, report func(model.CheckResult)) []model.CheckResult
 	Emit   func(event.Event)
 	Now    func() time.Time
-	// By is who asked for the move, for the journal.
-	By string
+	// By is who asked for the move, for the journal; Console is the name of the
+	// state folder that has it.
+	By, Console string
+	// Machine is the host name of the machine that this runs on.
+	Machine string
+	// Patience bounds the waiting for a host to show what it was told; zero for
+	// what rollback takes by itself.
+	Patience time.Duration
+	// Copier brings files over; nil if no mode that needs it will be asked for.
+	Copier Copier
+	// Relay carries the streams of a move whose way is relay; nil if there is none.
+	Relay Relay
 }
 
 // Job is one move under way. Run, Confirm and Recover are called from one
@@ -66,9 +76,11 @@ type Job struct {
 	params   virt.MigrateParams
 	started  time.Time
 
+	// base are the checks before the move, while they are being made.
+	base *checks
 	// performed is when Perform returned, paused the guest's pause before it.
 	performed time.Time
-	pause     time.Duration
+	pause     chan time.Duration
 	downtime  time.Duration
 	// lastCookie is what the latest successful phase handed on; empty after a
 	// phase that failed.
@@ -77,14 +89,15 @@ type Job struct {
 	mu        sync.Mutex
 	aborted   bool
 	committed bool // no abort is taken any more
+	switching bool // because of post-copy
 	wishes    chan model.Command
-	bandwidth uint64
+	tuned     limits
 	memory    bool // the disks are done
 }
 
 // New makes a job from its journal, which holds the plan.
 func New(e Env) *Job {
-	return &Job{Env: e, plan: *e.Journal.View().Plan, started: e.Now(), wishes: make(chan model.Command, 8), bandwidth: e.Journal.View().Plan.Options.Bandwidth}
+	return &Job{Env: e, plan: *e.Journal.View().Plan, started: e.Now(), wishes: make(chan model.Command, 8), tuned: planLimits(e.Journal.View().Plan.Options)}
 }
 
 // Do takes a person's wish, or says why it cannot be done now.
@@ -93,6 +106,9 @@ func (j *Job) Do(c model.Command) error {
 	defer j.mu.Unlock()
 	switch c.Kind {
 	case model.CommandAbort, model.CommandRollback:
+		if j.committed && j.switching {
+			return fmt.Errorf("post-copy is under way: %s runs the VM and %s still holds some of its memory, so neither may be stopped; wait for its end, then roll back, which sends it back", j.plan.To, j.plan.From)
+		}
 		if j.committed {
 			return fmt.Errorf("the switch has been made: %s has the VM; wait for the checks, then roll back, which sends it back", j.plan.To)
 		}
@@ -132,34 +148,59 @@ func (j *Job) pointOfNoReturn() error {
 	return nil
 }
 
+// stage is one stretch of a move before its switch. What it returns is shown
+// beside its phase.
+type stage struct {
+	phase model.PhaseID
+	run   func(context.Context) (string, error)
+	// tells: it says for itself which phases it is in.
+	tells bool
+	// done tells from the journal that an earlier process has been through it.
+	done func(journal.View) bool
+}
+
+// stages are the way of each mode to its switch.
+func (j *Job) stages() []stage {
+	switch j.plan.Mode {
+	case model.ModeOffline:
+		return j.offlineStages()
+	case model.ModeBlock:
+		return j.blockStages()
+	}
+	return []stage{
+		{phase: model.PhasePreflight, run: j.baseline},
+		{phase: model.PhasePrepare, run: j.prepare},
+		{phase: model.PhaseMemory, run: j.perform, tells: true},
+		{phase: model.PhaseGate, run: j.gate},
+	}
+}
+
 // Run moves the VM and returns how it ended. It returns after the checks; the
 // source's leftovers are let go by Confirm.
 func (j *Job) Run(ctx context.Context) model.Result {
 	defer j.closeLinks()
-	for _, stage := range []struct {
-		phase model.PhaseID
-		run   func(context.Context) (string, error)
-	}{
-		{model.PhasePreflight, j.baseline},
-		{model.PhasePrepare, j.prepare},
-		{model.PhaseMemory, j.perform},
-		{model.PhaseGate, j.gate},
-	} {
-		if stage.phase != model.PhaseMemory {
-			// The copy tells for itself which of its two phases it is in.
-			j.phase(stage.phase, model.PhaseActive, "")
+	for _, s := range j.stages() {
+		if s.done != nil && s.done(j.Journal.View()) {
+			continue
+		}
+		if !s.tells {
+			j.phase(s.phase, model.PhaseActive, "")
 		}
 		err := j.abortAsked()
 		detail := ""
 		if err == nil {
-			detail, err = stage.run(ctx)
+			detail, err = j.lives(ctx, s)
+		}
+		if j.postCopying(ctx) {
+			return j.concludePostCopy(ctx)
 		}
 		if err != nil {
-			j.phase(j.failedPhase(stage.phase), model.PhaseFailed, err.Error())
+			j.phase(j.failedPhase(s.phase), model.PhaseFailed, err.Error())
 			return j.settle(ctx, err)
 		}
-		j.phase(stage.phase, model.PhaseOK, detail)
+		j.phase(s.phase, model.PhaseOK, detail)
 	}
+	j.phase(model.PhaseSwitch, model.PhaseActive, "")
 	if err := j.commit(ctx); err != nil {
 		return j.settle(ctx, err)
 	}
@@ -175,10 +216,17 @@ func (j *Job) failedPhase(p model.PhaseID) model.PhaseID {
 }
 
 func (j *Job) closeLinks() {
+	if j.base != nil {
+		j.base.cancel()
+		j.base = nil
+	}
 	for _, l := range []Link{j.src, j.dst} {
 		if l != nil {
 			_ = l.Close()
 		}
+	}
+	if j.Relay != nil {
+		j.Relay.Close()
 	}
 	j.src, j.dst = nil, nil
 }

@@ -109,6 +109,22 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// A domain that another console has marked is left as it is.
+func TestAnotherConsolesMarkIsRespected(t *testing.T) {
+	s := newSim()
+	s.src.claimed = "zz9999"
+	j := simJob(t, s, simPlan())
+	r := j.Run(context.Background())
+	if r.Outcome != model.OutcomeUndone || !strings.Contains(r.Reason, "zz9999") {
+		t.Errorf("%+v", r)
+	}
+	for _, c := range s.calls {
+		if strings.HasSuffix(c, "mark") && !strings.HasSuffix(c, "readmark") || strings.HasSuffix(c, "autostart") {
+			t.Errorf("%s on a domain of another move", c)
+		}
+	}
+}
+
 func TestConfirmAfterMove(t *testing.T) {
 	s := newSim()
 	j := simJob(t, s, simPlan())
@@ -263,4 +279,59 @@ func diesIn(f func()) (died bool) {
 	}()
 	f()
 	return false
+}
+
+// TestCrashInConfirm ends the process at each record of a confirm. What was let
+// go of stays so, and once that is written down no host is touched any more:
+// the VM may have come back to the source since.
+func TestCrashInConfirm(t *testing.T) {
+	for n, want := range []journal.Kind{journal.ConfirmIntent, journal.Confirmed} {
+		s, dir := newSim(), t.TempDir()
+		jn, err := journal.Create(dir, "k3f9x2", time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = jn.Append(journal.Record{Kind: journal.Planned, Plan: simPlan()})
+		j := New(s.env(jn, func(event.Event) {}))
+		if r := j.Run(t.Context()); r.Outcome != model.OutcomeDone {
+			t.Fatalf("%+v", r)
+		}
+		jn.After = dieAt(n + 1)
+		if !diesIn(func() { _ = j.Confirm(t.Context()) }) || jn.View().Last != want {
+			t.Fatalf("died at %s, want %s", jn.View().Last, want)
+		}
+		jn.Close()
+		if want == journal.Confirmed {
+			s.dst.st, s.src.st = simGone, simRunning
+		}
+		before := s.state()
+		if jn, err = journal.Open(dir, "k3f9x2", time.Now); err != nil {
+			t.Fatal(err)
+		}
+		defer jn.Close()
+		r := New(s.env(jn, func(event.Event) {})).Recover(t.Context())
+		if r.Outcome != model.OutcomeDone || !r.Confirmed || r.Owner != "node2" {
+			t.Errorf("killed at %s: %+v", want, r)
+		}
+		if want == journal.Confirmed && s.state() != before || s.broken != "" {
+			t.Errorf("killed at %s: %s, was %s; %s", want, s.state(), before, s.broken)
+		}
+	}
+}
+
+// TestTransientStaysTransient: the definition that the target needs for the
+// proof that it never ran goes with the confirm.
+func TestTransientStaysTransient(t *testing.T) {
+	s, p := newSim(), simPlan()
+	p.Transient = true
+	j := simJob(t, s, p)
+	if r := j.Run(t.Context()); r.Outcome != model.OutcomeDone {
+		t.Fatal(r.Reason)
+	}
+	if err := j.Confirm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.dst.st; st.State != model.StateRunning || st.Persistent {
+		t.Errorf("on the target: %+v", st)
+	}
 }

@@ -12,15 +12,21 @@ import (
 	"horcrux/engine/virt"
 )
 
-// baseline takes the checks before anything is changed, and marks the domain.
+// baseline begins the checks of the guest as it is, and marks the domain. In
+// the modes that copy memory they go on while the target is being prepared,
+// which the guest does not notice.
 func (j *Job) baseline(ctx context.Context) (string, error) {
-	base := j.Health(ctx, model.StageBaseline, nil, j.check)
-	if err := j.Journal.Append(journal.Record{Kind: journal.Marking, Baseline: base}); err != nil {
-		return "", err
-	}
+	j.base = j.startChecks(ctx, model.StageBaseline)
 	ctx, cancel := context.WithTimeout(ctx, actTimeout)
 	defer cancel()
-	if err := j.Source.Mark(ctx, Mark{Job: j.Journal.View().Job, Role: RoleMoving, From: j.plan.From, To: j.plan.To}); err != nil {
+	// Before the record: a domain that another move has marked is left alone.
+	if err := j.unclaimed(ctx); err != nil {
+		return "", err
+	}
+	if err := j.Journal.Append(journal.Record{Kind: journal.Marking}); err != nil {
+		return "", err
+	}
+	if err := j.Source.Mark(ctx, j.mark(RoleMoving)); err != nil {
 		return "", fmt.Errorf("cannot mark the VM on %s: %w", j.plan.From, err)
 	}
 	if j.plan.Autostart {
@@ -28,7 +34,31 @@ func (j *Job) baseline(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("cannot switch autostart off on %s: %w", j.plan.From, err)
 		}
 	}
-	return fmt.Sprintf("baseline: %s", tally(base)), nil
+	if !j.movesMemory() {
+		return j.joinBaseline()
+	}
+	return "the baseline of the checks is being taken", nil
+}
+
+// health makes the checks of one stage. A VM that is off has none to make.
+func (j *Job) health(ctx context.Context, stage model.CheckStage, base []model.CheckResult, report func(model.CheckResult)) []model.CheckResult {
+	if !j.wasOff() {
+		return j.Health(ctx, stage, base, report)
+	}
+	at := j.plan.From
+	if stage != model.StageBaseline {
+		at = j.plan.To
+	}
+	var out []model.CheckResult
+	for _, id := range model.Checks {
+		r := model.CheckResult{
+			Check: id, Title: model.CheckTitles[id], Stage: stage, Node: at, Verdict: model.Skip,
+			Evidence: "the VM is off, and was before the move", At: j.Now().UTC(),
+		}
+		report(r)
+		out = append(out, r)
+	}
+	return out
 }
 
 func tally(cs []model.CheckResult) string {
@@ -47,11 +77,17 @@ func tally(cs []model.CheckResult) string {
 
 // prepare makes the volumes on the target and has both hosts get ready.
 func (j *Job) prepare(ctx context.Context) (string, error) {
+	if err := j.bringMedia(ctx); err != nil {
+		return "", err
+	}
 	if err := j.createVolumes(ctx); err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
+	if err := j.makeRelay(ctx); err != nil {
+		return "", err
+	}
 	if err := j.openLinks(ctx); err != nil {
 		return "", err
 	}
@@ -64,6 +100,11 @@ func (j *Job) prepare(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("cannot begin on %s: %w", j.plan.From, err)
 	}
 	if err := j.lookBeforePrepare(ctx); err != nil {
+		return "", err
+	}
+	// From Begin on nobody can change the mark: of two moves that marked the
+	// domain at the same moment, the one whose mark was written over ends here.
+	if err := j.unclaimed(ctx); err != nil {
 		return "", err
 	}
 	j.params.DestXML = xml
@@ -81,7 +122,37 @@ func (j *Job) prepare(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("cannot prepare %s: it named no address for the memory", j.plan.To)
 	}
 	j.lastCookie = cookie
+	if err := j.listenRelay(ctx); err != nil {
+		return "", err
+	}
+	// The memory must not go over before: the guest would stand still for them.
+	found, err := j.joinBaseline()
+	if err != nil {
+		return "", err
+	}
+	if j.movesMemory() {
+		j.phase(model.PhasePreflight, model.PhaseOK, found)
+	}
+	if j.byRelay() {
+		return "the target waits; the data go through this machine", nil
+	}
 	return "the target waits at " + strings.TrimPrefix(j.params.MigrateURI, "tcp://"), nil
+}
+
+// bringMedia copies read-only images that the target lacks: libvirt does not.
+func (j *Job) bringMedia(ctx context.Context) error {
+	files := j.plan.Files
+	if len(files) == 0 || len(j.Journal.View().Passes) > 0 {
+		return nil // a move in passes has brought them with the disks
+	}
+	if j.Copier == nil {
+		return errNoCopier
+	}
+	defer j.Copier.Release()
+	if _, err := j.copyFiles(ctx, 0, model.PhasePrepare, files); err != nil {
+		return err
+	}
+	return j.publish(ctx, 0, files)
 }
 
 func (j *Job) createVolumes(ctx context.Context) error {
@@ -91,6 +162,12 @@ func (j *Job) createVolumes(ctx context.Context) error {
 		}
 		if err := j.createVolume(ctx, d); err != nil {
 			return fmt.Errorf("cannot create %s on %s: %w", d.Path, j.plan.To, err)
+		}
+	}
+	// libvirt makes these when QEMU starts there, and an undo must remove them.
+	for _, f := range j.plan.Travels {
+		if _, err := j.claim(ctx, journal.Volume{Node: j.plan.To, Path: f.Path, Tree: f.Role == model.FileTPM}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -146,16 +223,38 @@ func (j *Job) openLinks(ctx context.Context) error {
 // point and ours alone, and always registered before it may run, since that is
 // what proves, when it is found missing, that it never ran.
 func (j *Job) makeFlags(protect bool) virt.MigrateFlags {
-	f := virt.MigrateLive | virt.MigratePersistDest | virt.MigratePaused | virt.MigrateAbortOnError
+	f := virt.MigratePersistDest | virt.MigrateAbortOnError
+	if j.mayPostCopy() {
+		f |= virt.MigratePostcopy
+	} else {
+		f |= virt.MigratePaused
+	}
 	if protect {
 		f |= virt.MigrateChangeProtection
+	}
+	if !j.stopsAtOnce() {
+		f |= virt.MigrateLive
 	}
 	if len(j.plan.Copies()) > 0 {
 		// Every write of the guest waits for the target too, so the disks are
 		// sure to become equal.
 		f |= virt.MigrateNonSharedDisk | virt.MigrateSyncWrites
+		if len(j.Journal.View().Passes) > 0 {
+			// What is under the overlays is on the target already.
+			f = f&^virt.MigrateNonSharedDisk | virt.MigrateNonSharedInc
+		}
 	}
-	if j.plan.Options.AutoConverge {
+	o := j.plan.Options
+	if o.Parallel > 0 {
+		f |= virt.MigrateParallel
+	}
+	if o.Compression != "" && o.Compression != model.CompressNone {
+		f |= virt.MigrateCompressed
+	}
+	if j.plan.Encrypted {
+		f |= virt.MigrateTLS
+	}
+	if o.AutoConverge {
 		f |= virt.MigrateAutoConverge
 	}
 	if j.plan.Unsafe {
@@ -166,12 +265,30 @@ func (j *Job) makeFlags(protect bool) virt.MigrateFlags {
 
 func (j *Job) makeParams() virt.MigrateParams {
 	p := virt.MigrateParams{DestName: j.plan.VMName, Bandwidth: j.plan.Options.Bandwidth}
-	if j.plan.MigrateHost != "" {
+	if j.byRelay() {
+		memory, disks := relaySockets(j.Journal.View().Relay, j.plan.VMName)
+		p.MigrateURI = socketURI(memory)
+		if len(j.plan.Copies()) > 0 {
+			p.DisksURI = socketURI(disks)
+		}
+	} else if j.plan.MigrateHost != "" {
 		host := j.plan.MigrateHost
 		if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
 			host = "[" + host + "]"
 		}
 		p.MigrateURI = "tcp://" + host
+	}
+	o := j.plan.Options
+	p.ParallelConnections = o.Parallel
+	if j.plan.Encrypted {
+		// libvirt 9.0 forgets whom to expect on the line of the disks when memory
+		// goes over several, unless it is told.
+		if p.TLSDestination = j.plan.TLSName; p.TLSDestination == "" {
+			p.TLSDestination = j.plan.MigrateHost
+		}
+	}
+	if o.Compression != "" && o.Compression != model.CompressNone {
+		p.Compression = []string{string(o.Compression)}
 	}
 	for _, d := range j.plan.Copies() {
 		p.Disks = append(p.Disks, d.Target)

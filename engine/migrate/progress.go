@@ -76,22 +76,27 @@ func (r *rates) progress(st virt.JobStats, now time.Time, limit uint64, disks bo
 		}
 		return p
 	}
-	p.ETA, p.Diverging = r.memory(p)
+	p.ETA = r.memory(p)
 	return p
 }
 
 // memory forecasts the end of the memory copy: what remains, with what the
 // guest dirties meanwhile. A guest that dirties faster than the link carries
-// never ends, and is said to.
-func (r *rates) memory(p model.Progress) (time.Duration, string) {
+// has no end; the convergence says so.
+func (r *rates) memory(p model.Progress) time.Duration {
 	rate := r.mem.add(float64(p.MemRate))
-	if rate <= 0 || p.MemRemaining == 0 {
-		return 0, ""
+	if rate <= 0 || p.MemRemaining == 0 || float64(p.DirtyRate) >= rate && p.Iteration > 1 {
+		return 0
 	}
-	if float64(p.DirtyRate) >= rate && p.Iteration > 1 {
-		return 0, fmt.Sprintf("the guest dirties %s/s, the link carries %s/s", humanize.IBytes(p.DirtyRate), humanize.IBytes(uint64(rate)))
+	return seconds(float64(p.MemRemaining) / (rate - float64(p.DirtyRate)))
+}
+
+// reading is what the convergence needs of one.
+func (r *rates) reading(p model.Progress, now time.Time) reading {
+	return reading{
+		at: now, memory: p.Phase == model.PhaseMemory, bytes: p.DiskProcessed + p.MemProcessed,
+		remaining: p.MemRemaining, rate: uint64(r.mem.v), dirty: p.DirtyRate, iteration: p.Iteration, throttle: p.Throttle,
 	}
-	return seconds(float64(p.MemRemaining) / (rate - float64(p.DirtyRate))), ""
 }
 
 func seconds(s float64) time.Duration {

@@ -43,8 +43,10 @@ func TestMemoryForecast(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var r rates
 			p := r.progress(tt.st, time.Unix(1000, 0), 0, false)
-			if p.ETA != tt.eta || (p.Diverging != "") != tt.diverging {
-				t.Errorf("eta %s diverging %q, want %s %v", p.ETA, p.Diverging, tt.eta, tt.diverging)
+			c := converge{}
+			why := c.diverging(r.reading(p, time.Unix(1000, 0)), limits{downtime: time.Second})
+			if p.ETA != tt.eta || (why != "") != tt.diverging {
+				t.Errorf("eta %s diverging %q, want %s %v", p.ETA, why, tt.eta, tt.diverging)
 			}
 		})
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"horcrux/engine/journal"
 	"horcrux/engine/model"
 	"horcrux/engine/virt"
@@ -52,13 +54,23 @@ func (j *Job) lookBoth(ctx context.Context) (src, dst model.DomainStatus) {
 // act carries out a decision.
 func (j *Job) act(ctx context.Context, d rollback.Decision, cause error, proof string) model.Result {
 	for _, side := range d.Suspend {
+		j.noteRan(side)
 		j.suspend(ctx, side)
+	}
+	if proof == "" {
+		proof = d.Proof
 	}
 	switch d.Action {
 	case rollback.ActUndo:
 		return j.undo(ctx, cause, proof)
 	case rollback.ActForward:
 		return j.forward(ctx, d, cause)
+	case rollback.ActResume:
+		return j.concludePostCopy(ctx)
+	case rollback.ActWait:
+		if v := j.Journal.View(); v.PostCopy && v.Epoch == journal.CommitUnknown {
+			return j.concludePostCopy(ctx)
+		}
 	case rollback.ActComplete:
 		if j.Journal.View().Epoch != journal.AfterCommit {
 			if err := j.Journal.Append(journal.Record{Kind: journal.Committed, Note: d.Why}); err != nil {
@@ -68,6 +80,22 @@ func (j *Job) act(ctx context.Context, d rollback.Decision, cause error, proof s
 		return j.complete(ctx)
 	}
 	return j.person(d, cause)
+}
+
+// noteRan makes durable that a copy ran which this move never told to, before it
+// is suspended: afterwards nobody could see it any more.
+func (j *Job) noteRan(side rollback.Side) {
+	v, node := j.Journal.View(), j.plan.From
+	seen := v.SourceRan
+	if side == rollback.Target {
+		node, seen = j.plan.To, v.TargetRan
+	}
+	if seen {
+		return
+	}
+	if err := j.Journal.Append(journal.Record{Kind: journal.Ran, Keep: node}); err != nil {
+		j.log("error", node, "that its copy ran could not be written down: %v", err)
+	}
 }
 
 func (j *Job) suspend(ctx context.Context, side rollback.Side) {
@@ -93,7 +121,7 @@ func (j *Job) forward(ctx context.Context, d rollback.Decision, cause error) mod
 				return j.person(d, fmt.Errorf("%w; and the connection that could finish on %s is gone", cause, j.plan.To))
 			}
 			callCtx, cancel := context.WithTimeout(ctx, actTimeout)
-			_, err := j.dst.MigrateFinish(callCtx, j.params, j.lastCookie, j.flags, false)
+			_, err := j.dst.MigrateFinish(callCtx, j.params, j.lastCookie, j.finishFlags(), false)
 			cancel()
 			if err != nil {
 				return j.person(d, fmt.Errorf("%w; and %s could not finish: %w", cause, j.plan.To, err))
@@ -103,7 +131,7 @@ func (j *Job) forward(ctx context.Context, d rollback.Decision, cause error) mod
 			return j.person(d, err)
 		}
 	}
-	if !j.wasPaused() {
+	if !j.stays() {
 		if err := j.resumeTarget(ctx); err != nil {
 			return j.person(d, err)
 		}
@@ -120,9 +148,13 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 	if err := j.Journal.Rollback(cause.Error(), proof); err != nil {
 		return j.person(rollback.Decision{Owner: rollback.Source, Why: err.Error()}, cause)
 	}
+	j.dropCopy(ctx)
+	if j.Relay != nil {
+		j.Relay.Close()
+	}
 	out := rollback.Undo(ctx, rollback.Env{
 		View: j.Journal.View(), Source: j.Source, Target: j.Target, Report: j.step,
-		EndTarget: j.endTarget, EndSource: j.endSource,
+		Patience: j.Patience, EndTarget: j.endTarget, EndSource: j.endSource,
 	})
 	for _, debt := range out.Debts {
 		if err := j.Journal.Append(journal.Record{Kind: journal.Owed, Debt: &debt}); err != nil {
@@ -132,6 +164,11 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 	if out.Err != nil {
 		j.phase(model.PhaseUndo, model.PhaseFailed, out.Err.Error())
 		return j.person(rollback.Decision{Owner: rollback.Source, Why: "the move was taken back, but not all of it: " + out.Err.Error()}, cause)
+	}
+	if len(out.Debts) == 0 {
+		j.dropRelay(ctx, j.Source) // the target's were among the steps
+	} else if dir := j.Journal.View().Relay; dir != "" {
+		_ = j.Source.DeleteTree(ctx, dir)
 	}
 	if err := j.Journal.Append(journal.Record{Kind: journal.RolledBack}); err != nil {
 		return j.person(rollback.Decision{Owner: rollback.Source, Why: err.Error()}, cause)
@@ -144,10 +181,48 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 	if errors.Is(cause, ErrAborted) {
 		r.Next = "nothing of the move is left; it can be started again at any time"
 	}
+	if left := j.unproved(ctx); left != "" {
+		r.Next = left
+	}
 	if len(out.Debts) > 0 {
 		r.Next = fmt.Sprintf("once %s answers again, run: horcrux recover", j.plan.To)
 	}
+	if died := j.died(ctx); died != "" {
+		r.Reason += "; " + died
+		r.Next = fmt.Sprintf("its disks are on %s as the guest left them: look why it ended, and start it there: virsh start %s; %s",
+			j.plan.From, shellescape.Quote(j.plan.VMName), r.Next)
+	}
 	return r
+}
+
+// died tells of a guest that ran before the move and does not run after it was
+// taken back: nothing of the move did that, and it is not started unasked.
+func (j *Job) died(ctx context.Context) string {
+	if j.plan.Was.State != model.StateRunning {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	st, err := j.Source.Status(ctx)
+	if err != nil || st.State != model.StateShutoff && st.State != model.StateCrashed {
+		return ""
+	}
+	return fmt.Sprintf("the VM runs nowhere: its guest ended on %s during the move, which libvirt calls %s", j.plan.From, st)
+}
+
+// dropCopy ends what a copy of files still has on the nodes, a lock on the
+// source's disks above all. What cannot be removed now is journalled and goes
+// with the steps.
+func (j *Job) dropCopy(ctx context.Context) {
+	if j.Copier == nil || !j.Journal.View().Copying {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	j.Copier.Release()
+	if err := j.Copier.Discard(ctx); err != nil {
+		j.log("warn", j.plan.To, "what the copy left is not all gone: %v", err)
+	}
 }
 
 // endTarget tells the target to drop what came in. The answer that it did is

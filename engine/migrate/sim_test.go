@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,11 +35,13 @@ type sim struct {
 type simHost struct {
 	st         model.DomainStatus
 	marked     bool
+	claimed    model.JobID // by another move
 	autostart  bool
 	silent     bool
 	incoming   bool // came by Prepare, ends with its link
 	job        bool
 	definition string
+	disk       string // what vda is on, if not its image
 }
 
 var (
@@ -109,7 +112,14 @@ func (e *simEnd) Destroy(context.Context) error {
 }
 
 func (e *simEnd) Undefine(context.Context) error {
-	return e.s.do(e.h, e.on("undefine"), func() error { e.h.st = simGone; return nil })
+	return e.s.do(e.h, e.on("undefine"), func() error {
+		if e.h.st.Live() {
+			e.h.st.Persistent = false
+			return nil
+		}
+		e.h.st, e.h.marked = simGone, false
+		return nil
+	})
 }
 
 func (e *simEnd) Resume(context.Context) error {
@@ -131,7 +141,7 @@ func (e *simEnd) Suspend(context.Context) error {
 
 func (e *simEnd) DeleteVolume(_ context.Context, p string) error {
 	return e.s.do(e.h, e.on("delete"), func() error {
-		if e.h.st.Live() {
+		if used := e.h.disk; e.h.st.Live() && (p == used || used == "" && p == "/img/web.qcow2") {
 			return errSaid // in use
 		}
 		if e.h == &e.s.dst {
@@ -151,6 +161,34 @@ func (e *simEnd) Mark(_ context.Context, m Mark) error {
 	return e.s.do(e.h, e.on("mark"), func() error { e.h.marked = m.Role == RoleMoving; return nil })
 }
 
+func (e *simEnd) ReadMark(context.Context) (m Mark, err error) {
+	err = e.s.do(e.h, e.on("readmark"), func() error {
+		m.Job = e.h.claimed
+		if m.Job == "" && (e.h.marked || e.h == &e.s.dst && e.h.st.State != model.StateMissing) {
+			m.Job, m.Role = "k3f9x2", RoleMoving
+		}
+		return nil
+	})
+	return m, err
+}
+
+func (e *simEnd) Start(context.Context) error {
+	return e.s.do(e.h, e.on("start"), func() error {
+		switch {
+		case e.h.st.State != model.StateShutoff:
+			return errSaid
+		case strings.Contains(e.h.definition, ".moved-to-"):
+			return errSaid // the tombstone's disks do not exist
+		case e.h == &e.s.src && !e.s.files["/img/web.qcow2"], e.h == &e.s.dst && !e.s.volumes["/img/web.qcow2"]:
+			return errSaid
+		}
+		e.h.st = simRunning
+		return nil
+	})
+}
+
+func (e *simEnd) File(_ context.Context, p string) model.FileFact { return model.FileFact{Path: p} }
+
 func (e *simEnd) RemoveMark(context.Context) error {
 	return e.s.do(e.h, e.on("unmark"), func() error { e.h.marked = false; return nil })
 }
@@ -161,6 +199,22 @@ func (e *simEnd) Announce(context.Context) error {
 
 func (e *simEnd) AbortJob(context.Context) error {
 	return e.s.do(e.h, e.on("abort"), func() error { return nil })
+}
+
+func (e *simEnd) StartPostCopy(context.Context) error {
+	return e.s.do(e.h, e.on("postcopy"), func() error { return nil })
+}
+
+func (e *simEnd) PausePostCopy(context.Context) error {
+	return e.s.do(e.h, e.on("break"), func() error { return nil })
+}
+
+func (e *simEnd) PauseIncoming(context.Context) error {
+	return e.s.do(e.h, e.on("break"), func() error { return nil })
+}
+
+func (e *simEnd) BreakStreams(context.Context) (int, error) {
+	return 1, e.s.do(e.h, e.on("yank"), func() error { return nil })
 }
 
 func (e *simEnd) SetMaxSpeed(context.Context, uint64) error {
@@ -180,7 +234,13 @@ func (e *simEnd) XML(context.Context, virt.XMLOptions) (string, error) {
 }
 
 func (e *simEnd) Define(_ context.Context, xml string) error {
-	return e.s.do(e.h, e.on("define"), func() error { e.h.definition = xml; return nil })
+	return e.s.do(e.h, e.on("define"), func() error {
+		e.h.definition = xml
+		if e.h.st.State == model.StateMissing {
+			e.h.st = simOff
+		}
+		return nil
+	})
 }
 
 func (e *simEnd) JobStats(context.Context) (virt.JobStats, error) {
@@ -208,13 +268,79 @@ func (e *simEnd) CreateVolume(_ context.Context, d model.DiskPlan) error {
 
 func (e *simEnd) Rename(_ context.Context, from, to string) error {
 	return e.s.do(e.h, e.on("rename"), func() error {
-		if !e.s.files[from] || e.s.files[to] {
+		files := e.s.files
+		if e.h == &e.s.dst {
+			files = e.s.volumes
+		}
+		if !files[from] || files[to] || e.h.st.Live() {
 			return errSaid
 		}
-		delete(e.s.files, from)
-		e.s.files[to] = true
+		delete(files, from)
+		files[to] = true
 		return nil
 	})
+}
+
+func (e *simEnd) StartPaused(context.Context) error {
+	return e.s.do(e.h, e.on("start-paused"), func() error { return e.boot(simPU) })
+}
+
+// boot starts a defined VM whose disk is there by its name.
+func (e *simEnd) boot(to model.DomainStatus) error {
+	has := e.s.files["/img/web.qcow2"]
+	if e.h == &e.s.dst {
+		has = e.s.volumes["/img/web.qcow2"]
+	}
+	if e.h.st.State != model.StateShutoff || !has {
+		return errSaid
+	}
+	e.h.st = to
+	return nil
+}
+
+func (e *simEnd) ShutdownBy(_ context.Context, way virt.ShutdownWay) error {
+	return e.s.do(e.h, e.on("shutdown-"+string(way)), func() error { e.h.st = simOff; return nil })
+}
+
+func (e *simEnd) DeleteTree(ctx context.Context, p string) error { return e.DeleteVolume(ctx, p) }
+
+func (e *simEnd) FreezeDisks(_ context.Context, overlays map[string]string, _ []string) error {
+	return e.s.do(e.h, e.on("freeze"), func() error {
+		e.h.disk = overlays["vda"]
+		e.s.files[e.h.disk] = true
+		return nil
+	})
+}
+
+func (e *simEnd) DiskSource(context.Context, string) (src string, err error) {
+	err = e.s.do(e.h, e.on("source"), func() error {
+		src = e.h.disk
+		if src == "" {
+			src = "/img/web.qcow2"
+		}
+		return nil
+	})
+	return src, err
+}
+
+func (e *simEnd) Allocation(context.Context, string) (uint64, error) { return 1 << 20, nil }
+
+func (e *simEnd) CreateOverlay(_ context.Context, file, _, _ string, _ uint64) error {
+	return e.s.do(e.h, e.on("overlay"), func() error { e.s.volumes[file] = true; return nil })
+}
+
+func (e *simEnd) Flatten(context.Context, string, string, []string) error {
+	return e.s.do(e.h, e.on("flatten"), func() error {
+		if e.h.st.State == model.StatePaused && e.h.st.Reason == "migration" {
+			return errSaid // QEMU: "Block node is read-only"
+		}
+		e.h.disk = ""
+		return nil
+	})
+}
+
+func (e *simEnd) Join(_ context.Context, _, _ string) error {
+	return e.s.do(e.h, e.on("join"), func() error { return nil })
 }
 
 func (e *simEnd) Link(context.Context) (Link, error) {
@@ -322,7 +448,7 @@ func (l *simLink) Close() error {
 // env makes a job's surroundings over the simulated hosts.
 func (s *sim) env(j *journal.Journal, emit func(event.Event)) Env {
 	return Env{
-		Journal: j, Source: &simEnd{s, &s.src, "node1"}, Target: &simEnd{s, &s.dst, "node2"}, Now: time.Now, Emit: emit,
+		Patience: 300 * time.Millisecond, Journal: j, Source: &simEnd{s, &s.src, "node1"}, Target: &simEnd{s, &s.dst, "node2"}, Now: time.Now, Emit: emit,
 		Health: func(_ context.Context, stage model.CheckStage, _ []model.CheckResult, _ func(model.CheckResult)) []model.CheckResult {
 			v := model.Pass
 			if s.fail["health-"+string(stage)] != nil {

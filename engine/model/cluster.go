@@ -50,6 +50,9 @@ type Node struct {
 
 	Pools    []Pool   `json:"pools"`
 	Networks []string `json:"networks"` // active libvirt networks
+
+	// Maintenance is set while no VM is to be sent here.
+	Maintenance *Maintenance `json:"maintenance,omitempty"`
 }
 
 // Pool is one storage pool of a node.
@@ -104,6 +107,8 @@ type VM struct {
 
 	VCPUs  int    `json:"vcpus"`
 	Memory uint64 `json:"memory"` // bytes, what the guest has now
+	// HostMemory is what its process has of the host's memory, in bytes.
+	HostMemory uint64 `json:"host_memory,omitempty"`
 	// CPUPercent: 100 is one vCPU fully used.
 	CPUPercent float64 `json:"cpu_percent"`
 	// DiskRead, DiskWrite, NetRx and NetTx are bytes per second over the last poll.
@@ -120,9 +125,15 @@ type VM struct {
 	Agent     AgentState `json:"agent"`
 	Addresses []string   `json:"addresses"`
 	Snapshots int        `json:"snapshots"`
+	// Title is the short description of its definition, Tags are words of the
+	// definition's metadata that a person put there.
+	Title string   `json:"title,omitempty"`
+	Tags  []string `json:"tags,omitempty"`
 	// Job is the move that has hold of this VM, if any: ours by the journal on
 	// this machine, or by the mark that another console left on the domain.
 	Job JobID `json:"job,omitempty"`
+	// Mark is what the move wrote on the domain, nil if there is none.
+	Mark *Mark `json:"mark,omitempty"`
 	// Tombstone is set on what a finished move left on its source: a
 	// definition that must not be started.
 	Tombstone bool `json:"tombstone,omitempty"`

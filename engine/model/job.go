@@ -7,12 +7,16 @@ type PhaseID string
 
 // Phases of a move, in their order.
 const (
+	PhaseQueue     PhaseID = "queue"     // waits for its turn; on no rail, since nothing is done yet
 	PhasePreflight PhaseID = "preflight" // the plan is checked once more, the baseline of the checks is taken
+	PhasePasses    PhaseID = "passes"    // block: disks go over in passes while the guest runs
 	PhasePrepare   PhaseID = "prepare"   // volumes on the target, Begin, Prepare: the target waits
+	PhaseStop      PhaseID = "stop"      // offline: the guest is shut down
 	PhaseDisks     PhaseID = "disks"     // Perform: disks are being mirrored
 	PhaseMemory    PhaseID = "memory"    // Perform: memory is being copied
 	PhaseGate      PhaseID = "gate"      // both are paused; what can be checked on the paused target is
 	PhaseSwitch    PhaseID = "switch"    // the target takes over: the first commit point
+	PhaseFlatten   PhaseID = "flatten"   // block: the passes become one image again, while the guest runs
 	PhaseVerify    PhaseID = "verify"    // the checks that need a running guest
 	PhaseConfirm   PhaseID = "confirm"   // a person, or --yes, lets go of the source's leftovers
 	PhaseUndo      PhaseID = "undo"      // only when something failed
@@ -20,15 +24,32 @@ const (
 
 // PhaseTitles are the words of the rail.
 var PhaseTitles = map[PhaseID]string{
+	PhaseQueue:     "queue",
 	PhasePreflight: "pre-flight",
+	PhasePasses:    "disk passes",
 	PhasePrepare:   "prepare",
+	PhaseStop:      "shut down",
 	PhaseDisks:     "disks",
 	PhaseMemory:    "memory",
 	PhaseGate:      "gate",
 	PhaseSwitch:    "switch",
+	PhaseFlatten:   "one image",
 	PhaseVerify:    "verify",
 	PhaseConfirm:   "confirm",
 	PhaseUndo:      "undo",
+}
+
+// Rail lists the phases of a move in the order in which they come.
+func Rail(m Mode, f Finish) []PhaseID {
+	switch {
+	case m == ModeOffline:
+		return []PhaseID{PhasePreflight, PhasePrepare, PhaseStop, PhaseDisks, PhaseGate, PhaseSwitch, PhaseVerify, PhaseConfirm}
+	case m == ModeBlock && f == FinishStop:
+		return []PhaseID{PhasePreflight, PhasePasses, PhaseStop, PhaseDisks, PhaseGate, PhaseSwitch, PhaseVerify, PhaseConfirm}
+	case m == ModeBlock:
+		return []PhaseID{PhasePreflight, PhasePasses, PhasePrepare, PhaseDisks, PhaseMemory, PhaseGate, PhaseSwitch, PhaseFlatten, PhaseVerify, PhaseConfirm}
+	}
+	return []PhaseID{PhasePreflight, PhasePrepare, PhaseDisks, PhaseMemory, PhaseGate, PhaseSwitch, PhaseVerify, PhaseConfirm}
 }
 
 // JobState says where a job stands as a whole.
@@ -37,6 +58,7 @@ type JobState string
 // States of a job.
 const (
 	JobStarting    JobState = "starting"
+	JobQueued      JobState = "queued" // waits for its turn
 	JobRunning     JobState = "running"
 	JobUndoing     JobState = "undoing"
 	JobAwaiting    JobState = "awaiting-confirm" // moved; waits for confirm or rollback
@@ -71,6 +93,8 @@ type Phase struct {
 	Detail string      `json:"detail,omitempty"`
 	At     time.Time   `json:"at"` // when Status was reached
 	Began  time.Time   `json:"began,omitzero"`
+	// Place in the queue, from 1; only of PhaseQueue while it waits.
+	Place int `json:"place,omitempty"`
 }
 
 // Progress is one reading of libvirt's job statistics, plus what follows from
@@ -98,6 +122,8 @@ type Progress struct {
 	Diverging string        `json:"diverging,omitempty"`
 	// Bandwidth is the limit in force, MiB/s, 0 for none.
 	Bandwidth uint64 `json:"bandwidth"`
+	// Path is the way that the data take: direct or relay.
+	Path DataPath `json:"path,omitempty"`
 }
 
 // CheckID names one of the eight health checks.
@@ -230,6 +256,8 @@ type Result struct {
 	Duration  time.Duration `json:"duration"`
 	// Downtime is the pause of the guest as libvirt and we measured it.
 	Downtime time.Duration `json:"downtime,omitempty"`
+	// Decide is what a person needs to choose, where only a person can.
+	Decide *Decision `json:"decide,omitempty"`
 	// Proof says which proof of equal disks was made, if any.
 	Proof string `json:"proof,omitempty"`
 }
@@ -254,6 +282,9 @@ type Job struct {
 	Log      []JobLog      `json:"log,omitempty"`
 	Result   *Result       `json:"result,omitempty"`
 	Plan     *Plan         `json:"plan,omitempty"`
+	// Place in the queue, from 1, and Waits, why it has to wait, while it does.
+	Place int    `json:"place,omitempty"`
+	Waits string `json:"waits,omitempty"`
 	// Switched tells that the target has taken over.
 	Switched bool `json:"switched"`
 	// SendsBack is the job that this one is the rollback of.

@@ -19,7 +19,87 @@ type Options struct {
 	AutoConfirm bool `json:"auto_confirm"`
 	// AutoConverge lets QEMU throttle a guest that dirties memory too fast.
 	AutoConverge bool `json:"auto_converge"`
+	// Policy says what becomes of a guest whose memory will not converge.
+	Policy Policy `json:"policy,omitempty"`
+	// Parallel is the number of connections that carry memory, 0 for one stream.
+	Parallel int `json:"parallel,omitempty"`
+	// Compression of the memory stream.
+	Compression Compression `json:"compression,omitempty"`
+	// TLS says whether QEMU's own encryption is used for memory and disks.
+	TLS TLS `json:"tls,omitempty"`
+	// ShutdownTimeout is how long each way of asking a guest to shut down is
+	// given: the agent, then ACPI. ForceOff allows to end the guest after that.
+	ShutdownTimeout time.Duration `json:"shutdown_timeout,omitempty"`
+	ForceOff        bool          `json:"force_off,omitempty"`
+	// Finish is how the mode block ends: live, or by a brief stop.
+	Finish Finish `json:"finish,omitempty"`
+	// Path is the way of the data.
+	Path DataPath `json:"path,omitempty"`
 }
+
+// Policy is what is done with a guest that dirties memory faster than it can be
+// sent, once throttling it did not help.
+type Policy string
+
+// Policies; the first is the default.
+const (
+	PolicyAbort    Policy = "abort"     // stop and undo; nothing is lost
+	PolicySuspend  Policy = "suspend"   // pause the guest for what remains
+	PolicyPostCopy Policy = "post-copy" // switch at once and fetch the rest; no gate, no undo
+)
+
+// Compression of the memory stream.
+type Compression string
+
+// Ways to compress; the first is the default.
+const (
+	CompressNone   Compression = "none"
+	CompressZstd   Compression = "zstd"   // needs parallel connections
+	CompressXBZRLE Compression = "xbzrle" // needs a single stream
+)
+
+// TLS says whether QEMU encrypts what it sends.
+type TLS string
+
+// Wishes for TLS; the first is the default.
+const (
+	TLSAuto    TLS = "auto"    // where both hosts have certificates
+	TLSRequire TLS = "require" // or the move is refused
+	TLSOff     TLS = "off"
+)
+
+// Finish is how the mode block ends.
+type Finish string
+
+// Ways to finish; the first is the default.
+const (
+	FinishLive Finish = "live"
+	FinishStop Finish = "stop" // shut down, copy what remains, start on the target
+)
+
+// DataPath is the way that memory and disks take between two nodes.
+type DataPath string
+
+// Data paths; the first is the default.
+const (
+	PathAuto   DataPath = "auto"
+	PathDirect DataPath = "direct" // from node to node over TCP
+	PathSSH    DataPath = "ssh"    // from node to node over SSH
+	PathRelay  DataPath = "relay"  // through this machine's SSH connections
+)
+
+// RelayDir is the folder on both nodes that has the sockets of a move by relay.
+// It lies where the profiles of security modules let QEMU make sockets.
+func RelayDir(job JobID) string { return "/run/libvirt/qemu/horcrux-" + string(job) }
+
+// The values that a user may give for each choice, the default first.
+var (
+	Policies     = []Policy{PolicyAbort, PolicySuspend, PolicyPostCopy}
+	Compressions = []Compression{CompressNone, CompressZstd, CompressXBZRLE}
+	TLSWishes    = []TLS{TLSAuto, TLSRequire, TLSOff}
+	Finishes     = []Finish{FinishLive, FinishStop}
+	DataPaths    = []DataPath{PathAuto, PathDirect, PathSSH, PathRelay}
+)
 
 // Finding is one point of a pre-flight: what was looked at, what was seen, and
 // what would mend it.
@@ -57,6 +137,37 @@ type DiskPlan struct {
 	Create bool   `json:"create,omitempty"`
 }
 
+// FileRole is what a file is to its VM.
+type FileRole string
+
+// Roles of files.
+const (
+	FileDisk  FileRole = "disk"  // the image that the guest writes to
+	FileLayer FileRole = "layer" // what lies under one, and perhaps under those of other VMs
+	FileNVRAM FileRole = "nvram" // UEFI variables
+	FileTPM   FileRole = "tpm"   // state of an emulated TPM, in a folder named after the VM
+	FileSave  FileRole = "save"  // memory that libvirt saved
+	FileMedia FileRole = "media" // read-only
+)
+
+// FilePlan is one file that is copied byte by byte while nobody writes to it.
+// It has the same path on both nodes.
+type FilePlan struct {
+	Path string   `json:"path"`
+	Role FileRole `json:"role"`
+	Disk string   `json:"disk,omitempty"` // vda, of a disk, a layer or media
+	// Format is raw or qcow2 as far as somebody said it.
+	Format     string `json:"format,omitempty"`
+	Size       uint64 `json:"size"`       // bytes
+	Allocation uint64 `json:"allocation"` // bytes taken on the host
+	// Present tells that the target has a file of that name, which is used if it
+	// is proved to be the same, and never written over.
+	Present bool `json:"present,omitempty"`
+}
+
+// Own tells that a file is of this VM alone, so that it goes with it.
+func (f FilePlan) Own() bool { return f.Role != FileLayer && f.Role != FileMedia }
+
 // PlanStep is one line of what will be done, for a person to read.
 type PlanStep struct {
 	Phase PhaseID `json:"phase"`
@@ -71,18 +182,32 @@ type Plan struct {
 	Made   time.Time `json:"made"`
 	// Was is the state of the domain when the plan was made. A VM that its user
 	// had paused stays paused.
-	Was         DomainStatus `json:"was"`
-	Autostart   bool         `json:"autostart"`
-	Transient   bool         `json:"transient,omitempty"`
-	Memory      uint64       `json:"memory"`
-	ModeReason  string       `json:"mode_reason,omitempty"`
-	Findings    []Finding    `json:"findings"`
-	Disks       []DiskPlan   `json:"disks"`
-	Steps       []PlanStep   `json:"steps"`
-	ActiveXML   string       `json:"active_xml,omitempty"`
-	InactiveXML string       `json:"inactive_xml,omitempty"`
+	Was       DomainStatus `json:"was"`
+	Autostart bool         `json:"autostart"`
+	Transient bool         `json:"transient,omitempty"`
+	Memory    uint64       `json:"memory"`
+	// MemFree is what the target had for VMs when the plan was made, bytes.
+	MemFree     uint64     `json:"mem_free,omitempty"`
+	ModeReason  string     `json:"mode_reason,omitempty"`
+	Findings    []Finding  `json:"findings"`
+	Disks       []DiskPlan `json:"disks"`
+	Files       []FilePlan `json:"files,omitempty"`
+	Steps       []PlanStep `json:"steps"`
+	ActiveXML   string     `json:"active_xml,omitempty"`
+	InactiveXML string     `json:"inactive_xml,omitempty"`
 	// MigrateHost is the address of the target as the source can reach it.
 	MigrateHost string `json:"migrate_host,omitempty"`
+	// Way is how memory and mirrored disks travel: direct or relay; empty in a
+	// plan that sends none. WayReason says why that way was taken.
+	Way       DataPath `json:"way,omitempty"`
+	WayReason string   `json:"way_reason,omitempty"`
+	// Travels are files of the VM whose content goes over with its memory and that
+	// only the source has: they are made on the target, and stale on the source.
+	Travels []FilePlan `json:"travels,omitempty"`
+	// Encrypted: QEMU encrypts memory and disks. TLSName is the name by which the
+	// target's certificate knows it, if not by MigrateHost.
+	Encrypted bool   `json:"encrypted,omitempty"`
+	TLSName   string `json:"tls_name,omitempty"`
 	// Unsafe overrules libvirt's own test for shared storage. It is set only
 	// when every shared disk was proved by a mark and has a safe cache mode.
 	Unsafe bool `json:"unsafe,omitempty"`

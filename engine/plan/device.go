@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"path"
+	"slices"
 
 	"horcrux/engine/model"
 )
@@ -11,7 +12,14 @@ import (
 func hostDeviceRule(f *facts) []model.Finding {
 	d := f.vm.Domain
 	var out []model.Finding
-	offline := "detach it while the guest runs, or wait for the mode offline"
+	offline := "detach it while the guest runs, or choose the mode offline"
+	if f.r.Mode == model.ModeOffline {
+		if bound := append(slices.Clone(d.Hostdevs), d.Filesystems...); len(bound) > 0 {
+			return one(warn("host-devices", "host devices", fmt.Sprintf("the VM has what belongs to %s (%s); it starts on %s only if that has the same, else the move is undone", f.src.Name, list(bound), f.dst.Name),
+				fmt.Sprintf("see that %s has them", f.dst.Name)))
+		}
+		return one(pass("host-devices", "host devices", "none"))
+	}
 	if len(d.Hostdevs) > 0 {
 		out = append(out, fail("host-devices", "host devices", fmt.Sprintf("the VM has devices of %s: %s", f.src.Name, list(d.Hostdevs)), offline))
 	}
@@ -34,6 +42,9 @@ func tpmRule(f *facts) []model.Finding {
 	case "":
 		return nil
 	case "emulator":
+		if f.r.Mode == model.ModeOffline {
+			return one(pass(id, title, "emulated; its state goes over as files, and %s needs swtpm", f.dst.Name))
+		}
 		return one(pass(id, title, "emulated; its state travels with the memory, and %s needs swtpm", f.dst.Name))
 	}
 	return one(fail(id, title, fmt.Sprintf("the VM uses a TPM of %s itself (%s)", f.src.Name, f.vm.Domain.TPM), "give it an emulated TPM"))

@@ -33,7 +33,7 @@ func decide(f *facts, d Disk) (model.DiskPlan, string) {
 	case d.Source == "" && d.Type != "network":
 		p.Decision = model.DiskEmpty
 		return p, "an empty drive"
-	case d.Transient:
+	case d.Transient && f.r.Mode != model.ModeOffline:
 		return refuse(p, "what is written to it is thrown away with the process; libvirt does not move such disks")
 	case d.Type == "network":
 		p.Decision = model.DiskShared
@@ -52,6 +52,9 @@ func decide(f *facts, d Disk) (model.DiskPlan, string) {
 	}
 	if d.Device == "floppy" {
 		return refuse(p, "a floppy that can be written to is neither shared nor copied")
+	}
+	if byFile(f.r.Mode) {
+		return decideCold(f, d, p, proof)
 	}
 	if why := uncopyable(d, p); why != "" {
 		return refuse(p, "%s", why)
@@ -80,8 +83,8 @@ func withDetail(s string, proof Proof) string {
 	return s + ": " + proof.Detail
 }
 
-// decideMedia: libvirt copies nothing that is read-only, so a file of the same
-// name must be on the target.
+// decideMedia: libvirt copies nothing that is read-only. A file of the same name
+// on the target is taken for the same one; where there is none it is copied.
 func decideMedia(f *facts, d Disk, p model.DiskPlan) (model.DiskPlan, string) {
 	there, known := f.dst.Files[d.Source]
 	switch {
@@ -90,8 +93,11 @@ func decideMedia(f *facts, d Disk, p model.DiskPlan) (model.DiskPlan, string) {
 	case !there && d.StartupPolicy == "optional":
 		p.Decision = model.DiskPresent
 		return p, fmt.Sprintf("%s has no %s, and the VM may do without", f.dst.Name, d.Source)
+	case !there && d.Type == "file" && f.dst.Dirs[path.Dir(d.Source)].Exists:
+		p.Decision, p.Path = model.DiskPresent, d.Source
+		return p, fmt.Sprintf("read-only; %s has none of that name, so it is copied beforehand", f.dst.Name)
 	case !there:
-		return refuse(p, "%s has no %s, and read-only media are not copied", f.dst.Name, d.Source)
+		return refuse(p, "%s has no %s, and no folder %s to copy it into", f.dst.Name, d.Source, path.Dir(d.Source))
 	}
 	p.Decision = model.DiskPresent
 	return p, fmt.Sprintf("read-only, and %s has a file of that name", f.dst.Name)

@@ -97,7 +97,7 @@ func TestDiskDecisions(t *testing.T) {
 		{"read-only disk missing", func(in *input, d *Disk) {
 			media(in, d, iso, false)
 			d.Device = "disk"
-		}, model.DiskRefuse, model.Fail, "read-only media are not copied", "copy the file to node2"},
+		}, model.DiskRefuse, model.Fail, "no folder /iso to copy it into", "copy the file to node2"},
 		{"floppy", func(in *input, d *Disk) {
 			media(in, d, iso, true)
 			d.Device, d.ReadOnly = "floppy", false

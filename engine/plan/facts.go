@@ -18,12 +18,22 @@ type HostFacts struct {
 	MemTotal, MemFree  uint64 // bytes; free counts buffers and cache
 	// MemReserved are bytes that must stay free for the host itself.
 	MemReserved uint64
+	// MemPromised are bytes that other moves will need and that still show as
+	// free; PromisedTo are their jobs.
+	MemPromised uint64
+	PromisedTo  []model.JobID
 
 	// MigrationV3 and MigrationParams are libvirt's features 6 and 13. Without
 	// them a move cannot be driven step by step.
 	MigrationV3, MigrationParams bool
 	// MigrateAddr is where other nodes reach this one for the data of a move.
 	MigrateAddr string
+	// Reach is, of a target, whether the source gets through to it; Forward what
+	// sshd allows there. Both are asked for only where they decide something.
+	Reach   ReachFact
+	Forward ForwardFact
+	// TLS is what QEMU there could encrypt with.
+	TLS TLSFact
 	// Rate is the measured rate from the other node, bytes per second, 0 if not
 	// known. It makes forecasts, no decisions.
 	Rate uint64
@@ -48,6 +58,22 @@ type HostFacts struct {
 	Files map[string]bool
 
 	Domains []DomainFact
+
+	// Dirs tells of each folder that files will go into; CopyTools are findings
+	// about what the node has for copying them.
+	Dirs      map[string]DirFact
+	CopyTools []model.Finding
+
+	// User is who logs in; Unwritable are folders of the VM's images in which
+	// that user may not rename files.
+	User       string
+	Unwritable []string
+}
+
+// DirFact is what is known of a folder.
+type DirFact struct {
+	Exists bool
+	Free   uint64 // bytes that may be written there
 }
 
 // VolumeFact is what is at the path of one disk.
@@ -98,6 +124,17 @@ type VMFacts struct {
 	ManagedSave bool
 	// BlockJobs are the targets of disks that have a job.
 	BlockJobs []string
+	// BaseRAM is the RAM of the running QEMU in bytes, as it says; 0 if nobody
+	// asked. It is asked for of VMs without KVM only.
+	BaseRAM uint64
+	// Altered are names in the definition that are not shown as the host has them.
+	Altered []string
+	// Console is the name of the console that asks.
+	Console string
+	// Files are what a move that copies files brings over, FilesErr why they are
+	// not all known.
+	Files    []model.FilePlan
+	FilesErr string
 	// ActiveXML is that of the process, InactiveXML the definition; the second
 	// is empty for a transient domain.
 	ActiveXML, InactiveXML string
@@ -129,6 +166,8 @@ type Domain struct {
 	// tombstone.
 	Job     model.JobID
 	JobRole string
+	// Mark is all that it says.
+	Mark model.Mark
 }
 
 // Disk is one disk with what the decision about it needs. Capacity and
@@ -140,6 +179,10 @@ type Disk struct {
 	Transient, Encrypted, Mirror bool
 	// Chain are the paths of the layers under it, nearest first.
 	Chain []string
+	// DataFile is where a qcow2 image keeps its data if not in itself; Internal
+	// how many snapshots are inside it.
+	DataFile string
+	Internal int
 }
 
 // Proof is the outcome of looking for one disk's bytes from both nodes.

@@ -30,6 +30,16 @@ type facts struct {
 	proofs   SharedProof
 	// disks are the decisions; they are made before the other rules are asked.
 	disks []model.DiskPlan
+	// files go over as files, in this order.
+	files []model.FilePlan
+	// tls tells that QEMU encrypts, tlsName under which name the target is known
+	// then, tlsWhy why it does not.
+	tls     bool
+	tlsName string
+	tlsWhy  error
+	// way is how memory and mirrored disks travel, empty if none do.
+	way    model.DataPath
+	wayWhy string
 }
 
 // rule looks at one thing and says what it saw: nothing if the VM has none of
@@ -39,10 +49,10 @@ type rule func(*facts) []model.Finding
 // rules in the order of what decides most. A finding that is worse still comes
 // before one that is better.
 var rules = []rule{
-	modeRule, sameHostRule, stateRule, markRule, jobRule, blockJobRule, clashRule, snapshotRule, managedSaveRule,
+	modeRule, namesRule, sameHostRule, stateRule, markRule, jobRule, blockJobRule, clashRule, snapshotRule, managedSaveRule,
 	archRule, virtTypeRule, emulatorRule, machineRule, cpuRule, hostDeviceRule, tpmRule, hugepagesRule,
-	diskRule, cacheRule, spaceRule, networkRule, bootFileRule, nvramRule, memoryRule, vcpuRule,
-	featureRule, versionRule, addressRule, transientRule, agentRule, encryptionRule,
+	diskRule, cacheRule, spaceRule, networkRule, rightsRule, bootFileRule, nvramRule, memoryRule, vcpuRule,
+	featureRule, versionRule, addressRule, dataPathRule, transientRule, agentRule, streamRule, encryptionRule,
 }
 
 // Make plans one move. It always returns a plan; whether it may be carried out
@@ -52,7 +62,7 @@ func Make(r model.Request, vm VMFacts, src, dst HostFacts, proofs SharedProof, n
 	d := vm.Domain
 	p := model.Plan{
 		Request: r, VMName: d.Name, Made: now, Was: vm.Status, Autostart: vm.Autostart,
-		Transient: vm.Status.Live() && !vm.Status.Persistent, Memory: d.Memory,
+		Transient: vm.Status.Live() && !vm.Status.Persistent, Memory: d.Memory, MemFree: freeFor(dst),
 		ActiveXML: vm.ActiveXML, InactiveXML: vm.InactiveXML, MigrateHost: dst.MigrateAddr,
 	}
 	f := &facts{r: r, vm: vm, src: src, dst: dst, proofs: proofs}
@@ -62,19 +72,34 @@ func Make(r model.Request, vm VMFacts, src, dst HostFacts, proofs SharedProof, n
 		return p
 	}
 	f.disks = decideDisks(f)
-	p.Disks = f.disks
+	f.files = filesOf(f, f.disks)
+	p.Disks, p.Files = f.disks, f.files
+	if MovesMemory(r) {
+		f.way, f.wayWhy = chooseWay(f)
+		p.Way, p.WayReason = f.way, f.wayWhy
+		f.tls, f.tlsName, f.tlsWhy = secure(f, now)
+		p.Encrypted, p.TLSName = f.tls, f.tlsName
+		p.Travels = travels(f)
+	}
 	p.ModeReason = modeReason(f)
-	for _, rule := range rules {
+	for _, rule := range f.rules() {
 		p.Findings = append(p.Findings, rule(f)...)
 	}
 	slices.SortStableFunc(p.Findings, func(a, b model.Finding) int { return weight(b.Verdict) - weight(a.Verdict) })
 	p.Unsafe = overrule(f.disks)
 	for _, c := range p.Copies() {
-		p.CopyBytes += c.Allocation
+		if !byFile(r.Mode) {
+			p.CopyBytes += c.Allocation
+		}
+	}
+	for _, file := range f.files {
+		if !file.Present {
+			p.CopyBytes += file.Allocation
+		}
 	}
 	p.Forecast = forecast(p, dst.Rate)
 	if p.Verdict() != model.Fail {
-		p.Steps = steps(p)
+		p.Steps = steps(p, dst.Rate)
 	}
 	return p
 }
@@ -94,11 +119,7 @@ func weight(v model.Verdict) int {
 // forecast is how long the data takes at the given limit or the measured rate,
 // whichever is lower; memory that is written meanwhile comes on top of it.
 func forecast(p model.Plan, rate uint64) time.Duration {
-	limit := p.Options.Bandwidth << 20
-	if rate == 0 || limit > 0 && limit < rate {
-		rate = limit
-	}
-	if rate == 0 {
+	if rate = rateOf(p.Options, rate); rate == 0 {
 		return 0
 	}
 	return time.Duration(float64(p.CopyBytes+p.Memory) / float64(rate) * float64(time.Second)).Round(time.Second)

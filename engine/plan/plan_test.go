@@ -144,9 +144,9 @@ func TestFindings(t *testing.T) {
 	}{
 		{"source gone", func(in *input) { in.src.Reachable, in.src.Reason = false, "connection refused" }, "source-reachable", model.Fail, "node1 cannot be reached: connection refused", "doctor"},
 		{"target gone", func(in *input) { in.dst.Reachable = false }, "target-reachable", model.Fail, "node2 cannot be reached: it does not answer", "doctor"},
-		{"mode online", func(in *input) { in.r.Mode = model.ModeOnline }, "mode", model.Fail, "the mode online is not in this version", "choose live"},
-		{"mode offline", func(in *input) { in.r.Mode = model.ModeOffline }, "mode", model.Fail, "the mode offline", ""},
-		{"mode block", func(in *input) { in.r.Mode = model.ModeBlock }, "mode", model.Fail, "the mode block", ""},
+		{"mode online", func(in *input) { in.r.Mode = model.ModeOnline }, "mode", model.Pass, "the disks go over while the guest runs, then it is paused", ""},
+		{"mode offline", func(in *input) { in.r.Mode = model.ModeOffline }, "mode", model.Pass, "the guest is shut down, and started on the target", ""},
+		{"mode block", func(in *input) { in.r.Mode = model.ModeBlock }, "mode", model.Pass, "the disks go over in passes while the guest runs", ""},
 		{"mode unknown", func(in *input) { in.r.Mode = "warp" }, "mode", model.Fail, `there is no mode "warp"`, ""},
 		{"E4 same node", func(in *input) { in.r.To = "node1" }, "same-host", model.Fail, "on node1 already", "another target"},
 		{"E4 same UUID", func(in *input) { in.dst.HostUUID = in.src.HostUUID }, "same-host", model.Fail, "same host: both have the host UUID 1", "host_uuid"},
@@ -184,6 +184,8 @@ func TestFindings(t *testing.T) {
 			in.dst.Domains = []DomainFact{{UUID: uuid, Name: "web", State: model.StateShutoff, Tombstone: true}, {UUID: "x", Name: "web"}}
 		}, "clash", model.Fail, "already exists", ""},
 
+		{"altered names", func(in *input) { in.vm.Altered = []string{"/new line"} }, "names", model.Fail, "/new line", "rename"},
+		{"not root", func(in *input) { in.src.User, in.src.Unwritable = "ops", []string{"/var/lib/libvirt/images"} }, "rights", model.Fail, "user ops may not rename files in /var/lib/libvirt/images on node1", "sudo = true"},
 		{"E7 snapshots", func(in *input) { in.vm.Snapshots = 2 }, "snapshots", model.Fail, "2 snapshots", "virsh snapshot-delete web NAME"},
 		{"saved state", func(in *input) { in.vm.ManagedSave = true }, "managed-save", model.Warn, "lies on node1", "managedsave-remove web"},
 
@@ -192,6 +194,10 @@ func TestFindings(t *testing.T) {
 		{"architecture unknown", func(in *input) { in.dst.VirtTypes, in.dst.Arch = nil, "" }, "arch", model.Warn, "not known", ""},
 		{"no KVM", func(in *input) { in.dst.VirtTypes = []string{"qemu"} }, "virt-type", model.Fail, "the VM needs kvm, and node2 has qemu", "kvm module"},
 		{"KVM unknown", func(in *input) { in.dst.VirtTypes = nil }, "virt-type", model.Warn, "whether node2 has kvm is not known", ""},
+		{"emulated by old QEMU", func(in *input) { emulated(in, "7.2.22", 256<<20) }, "virt-type", model.Warn, "QEMU 7.2.22 then misses", "--mode online"},
+		{"emulated, odd RAM", func(in *input) { emulated(in, "7.2.22", 256<<20+8192) }, "virt-type", model.Pass, "qemu", ""},
+		{"emulated by new QEMU", func(in *input) { emulated(in, "9.0.0", 256<<20) }, "virt-type", model.Pass, "qemu", ""},
+		{"emulated, paused for its memory", func(in *input) { emulated(in, "7.2.22", 256<<20); in.r.Mode = model.ModeOnline }, "virt-type", model.Pass, "qemu", ""},
 		{"emulator", func(in *input) { in.dst.Emulators = []string{"/usr/libexec/qemu-kvm"} }, "emulator", model.Fail, "node2 has /usr/libexec/qemu-kvm", "link of that name on node2"},
 		{"emulator unlisted but there", func(in *input) { in.dst.Emulators, in.dst.Files[qemu] = []string{}, true }, "emulator", model.Warn, "does not list it", ""},
 		{"emulator of their own", func(in *input) { in.src.Emulators, in.dst.Emulators = []string{}, []string{} }, "emulator", model.Warn, "not libvirt's choice", ""},
@@ -253,7 +259,7 @@ func TestFindings(t *testing.T) {
 		{"no address", func(in *input) { in.dst.MigrateAddr = "" }, "migrate-address", model.Warn, "its own host name", "migrate_address of node2"},
 		{"loopback address", func(in *input) { in.dst.MigrateAddr = "127.0.0.1" }, "migrate-address", model.Fail, "leads node1 back to itself", ""},
 		{"localhost", func(in *input) { in.dst.MigrateAddr = "localhost" }, "migrate-address", model.Fail, "back to itself", ""},
-		{"transient", func(in *input) { in.vm.Status.Persistent = false }, "transient", model.Warn, "no definition on node1", ""},
+		{"transient", func(in *input) { in.vm.Status.Persistent = false }, "transient", model.Pass, "until the move is confirmed", ""},
 		{"no agent", func(in *input) { in.vm.Agent = model.AgentNone }, "agent", model.Pass, "has none", ""},
 		{"agent away", func(in *input) { in.vm.Agent = model.AgentDisconnected }, "agent", model.Pass, "no agent is behind it", ""},
 		{"encryption", func(*input) {}, "encryption", model.Pass, "not encrypted", ""},
@@ -276,4 +282,10 @@ func TestFindings(t *testing.T) {
 
 func state(s model.DomainState, reason string) model.DomainStatus {
 	return model.DomainStatus{State: s, Reason: reason, Persistent: true}
+}
+
+func emulated(in *input, qemu string, ram uint64) {
+	in.vm.Domain.Type, in.vm.BaseRAM = "qemu", ram
+	in.src.QEMU, in.dst.QEMU = qemu, qemu
+	in.dst.VirtTypes = []string{"qemu"}
 }

@@ -7,30 +7,6 @@ import (
 	"horcrux/engine/model"
 )
 
-// modeRule: the other ways to move are named and not yet carried out.
-func modeRule(f *facts) []model.Finding {
-	const id, title = "mode", "mode"
-	switch {
-	case f.r.Mode == model.ModeLive:
-		return one(pass(id, title, "live: %s", modeReason(f)))
-	case f.r.Mode.Valid():
-		return one(fail(id, title, fmt.Sprintf("the mode %s is not in this version", f.r.Mode), "choose live"))
-	}
-	return one(fail(id, title, fmt.Sprintf("there is no mode %q", f.r.Mode), "choose live"))
-}
-
-// modeReason says why live is right, or what stands against it.
-func modeReason(f *facts) string {
-	switch st := f.vm.Status; {
-	case st.State == model.StateRunning:
-		return "the guest runs on and stops only for the switch"
-	case st.State == model.StatePaused:
-		return "the guest is paused and stays so, and its memory goes with it"
-	default:
-		return fmt.Sprintf("the VM is %s, and live needs one that runs or is paused", st)
-	}
-}
-
 // goodPauses are the reasons of a pause that may be carried to the target. Of
 // the others QEMU or another tool is the author, and it would be wrong to take
 // them for a wish of the user.
@@ -75,6 +51,10 @@ func markRule(f *facts) []model.Finding {
 	case d.JobRole == "tombstone":
 		return one(fail(id, title, fmt.Sprintf("this is what job %s left on %s after it moved the VM away", d.Job, f.src.Name),
 			fmt.Sprintf("move the VM from where it is now; `horcrux confirm %s` removes the leftover", d.Job)))
+	}
+	if m := d.Mark; m.Console != "" && m.Console != f.vm.Console {
+		return one(fail(id, title, fmt.Sprintf("another console has hold of the VM: %s", m.Whose()),
+			fmt.Sprintf("ask there: horcrux job %s; if that console is gone for good: horcrux recover --orphans", d.Job)))
 	}
 	return one(fail(id, title, fmt.Sprintf("job %s has hold of the VM", d.Job),
 		fmt.Sprintf("see `horcrux job %s`; if its process is gone, `horcrux recover`", d.Job)))
@@ -154,8 +134,7 @@ func transientRule(f *facts) []model.Finding {
 	if st.Persistent || !st.Live() {
 		return nil
 	}
-	return one(warn("transient", "definition", fmt.Sprintf("the VM is transient: it has no definition on %s, and will have one on %s", f.src.Name, f.dst.Name),
-		"nothing, if that is welcome"))
+	return one(pass("transient", "definition", "the VM is transient: it has a definition on %s until the move is confirmed, and none after that", f.dst.Name))
 }
 
 func agentRule(f *facts) []model.Finding {

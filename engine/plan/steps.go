@@ -8,7 +8,10 @@ import (
 )
 
 // steps tells a person what will be done, phase by phase.
-func steps(p model.Plan) []model.PlanStep {
+func steps(p model.Plan, rate uint64) []model.PlanStep {
+	if byFile(p.Mode) {
+		return coldSteps(p)
+	}
 	var out []model.PlanStep
 	add := func(ph model.PhaseID, format string, args ...any) {
 		out = append(out, model.PlanStep{Phase: ph, Text: fmt.Sprintf(format, args...)})
@@ -25,14 +28,21 @@ func steps(p model.Plan) []model.PlanStep {
 			add(model.PhasePrepare, "create %s (%s, %s) in the pool %s of %s", d.Path, d.Format, size(d.Capacity), d.Pool, p.To)
 		}
 	}
-	add(model.PhasePrepare, "have %s wait for the VM%s", p.To, at(p.MigrateHost))
+	for _, f := range p.Files {
+		add(model.PhasePrepare, "copy %s, %s, to %s", f.Path, size(f.Allocation), p.To)
+	}
+	add(model.PhasePrepare, "have %s wait for the VM%s", p.To, at(p))
 	for _, d := range copies {
 		add(model.PhaseDisks, "copy %s, %s of %s, while the guest %s", d.Target, size(d.Allocation), size(d.Capacity), doing(paused))
 	}
 	if shared := count(p.Disks, model.DiskShared); shared > 0 {
 		add(model.PhaseDisks, "leave %s where both nodes see it", plural(shared, "disk"))
 	}
-	add(model.PhaseMemory, "send %s of memory%s", size(p.Memory), converging(p.Options))
+	if stops(p) {
+		add(model.PhaseMemory, "pause the guest and send %s of memory%s; it stands still %s", size(p.Memory), rateWords(p.Options), pauseWords(p, rate))
+	} else {
+		add(model.PhaseMemory, "send %s of memory%s", size(p.Memory), converging(p.Options))
+	}
 	if p.Unsafe {
 		add(model.PhaseMemory, "overrule libvirt's own test for shared storage: every shared disk was proved and is not cached")
 	}
@@ -41,6 +51,8 @@ func steps(p model.Plan) []model.PlanStep {
 		add(model.PhaseSwitch, "hand the VM over to %s, still paused as its user left it", p.To)
 	} else {
 		add(model.PhaseSwitch, "let the VM run on %s; before this all can be undone with no loss", p.To)
+	}
+	if !paused && !stops(p) {
 		add(model.PhaseSwitch, "aim at a pause of at most %s", p.Options.MaxDowntime.Round(time.Millisecond))
 	}
 	add(model.PhaseVerify, "make the eight checks on %s and compare them with the baseline", p.To)
@@ -52,11 +64,15 @@ func steps(p model.Plan) []model.PlanStep {
 	return out
 }
 
-func at(host string) string {
-	if host == "" {
+// at says where the target waits.
+func at(p model.Plan) string {
+	switch {
+	case p.Way == model.PathRelay:
+		return " at sockets of this move's own, and carry the data there from " + string(p.From) + " through this machine's SSH connections"
+	case p.MigrateHost == "":
 		return ""
 	}
-	return " at " + host
+	return " at " + p.MigrateHost
 }
 
 func doing(paused bool) string {
@@ -66,15 +82,25 @@ func doing(paused bool) string {
 	return "runs on"
 }
 
-func converging(o model.Options) string {
-	s := ", no limit on the rate"
+func rateWords(o model.Options) string {
 	if o.Bandwidth > 0 {
-		s = fmt.Sprintf(", at most %d MiB/s", o.Bandwidth)
+		return fmt.Sprintf(", at most %d MiB/s", o.Bandwidth)
 	}
+	return ", no limit on the rate"
+}
+
+func converging(o model.Options) string {
+	s := rateWords(o)
 	if o.AutoConverge {
 		s += "; slow the guest down if it writes faster than that"
 	}
-	return s
+	switch o.Policy {
+	case model.PolicySuspend:
+		return s + "; pause it for the rest if that does not help"
+	case model.PolicyPostCopy:
+		return s + "; switch to post-copy if that does not help"
+	}
+	return s + "; stop and undo if that does not help"
 }
 
 func leftovers(copies []model.DiskPlan) string {

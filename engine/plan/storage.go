@@ -20,7 +20,7 @@ func diskRule(f *facts) []model.Finding {
 		switch {
 		case p.Decision == model.DiskRefuse:
 			out = append(out, fail(id, title, p.Reason, diskRemedy(f, f.vm.Domain.Disks[i])))
-		case p.Decision == model.DiskCopy && len(f.vm.Domain.Disks[i].Chain) > 0:
+		case p.Decision == model.DiskCopy && len(f.vm.Domain.Disks[i].Chain) > 0 && !byFile(f.r.Mode):
 			out = append(out, warn(id, title, p.Reason, "nothing, if one whole file is welcome; else move it by the mode offline"))
 		default:
 			out = append(out, pass(id, title, "%s: %s", p.Decision, p.Reason))
@@ -128,6 +128,9 @@ func cacheRule(f *facts) []model.Finding {
 // spaceRule adds up what goes into each pool: what is allocated and 5 % more.
 // That the disks may grow beyond it is worth a warning.
 func spaceRule(f *facts) []model.Finding {
+	if byFile(f.r.Mode) {
+		return coldSpaceRule(f)
+	}
 	type sum struct{ need, most uint64 }
 	sums := map[string]sum{}
 	for _, p := range f.disks {

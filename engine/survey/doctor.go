@@ -2,6 +2,7 @@ package survey
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"horcrux/engine/fleet"
 	"horcrux/engine/model"
+	"horcrux/engine/store"
 	"horcrux/engine/virt"
 )
 
@@ -25,7 +27,7 @@ func Doctor(ctx context.Context, n *fleet.Node) []model.Finding {
 		return []model.Finding{unfit(state, reason, since)}
 	}
 	d := &doctor{n: n}
-	d.add("ssh", "SSH", model.Pass, "logged in at "+n.MigrateAddress(), "")
+	d.reach(ctx)
 	c, err := n.Act(ctx)
 	if err != nil {
 		d.add("libvirt", "libvirt", model.Fail, err.Error(), "see that libvirtd or virtqemud runs on the node")
@@ -120,6 +122,9 @@ var needed = []string{"test", "mv", "rm", "tee", "cat", "stat", "find"}
 
 func (d *doctor) commands(ctx context.Context) {
 	res, err := d.n.Exec(ctx, append([]string{"which", "--"}, needed...), nil)
+	if no := new(fleet.SudoError); errors.As(err, &no) {
+		return // said already
+	}
 	if err != nil {
 		d.add("commands", "commands", model.Fail, err.Error(), "allow the user to run commands over SSH")
 		return
@@ -130,4 +135,10 @@ func (d *doctor) commands(ctx context.Context) {
 		return
 	}
 	d.add("commands", "commands", model.Pass, strings.Join(needed, ", "), "")
+	tools, err := store.Probe(ctx, d.n)
+	if err != nil {
+		d.add("copy-tools", "tools for copying disks", model.Warn, err.Error(), "")
+		return
+	}
+	d.all = append(d.all, tools.Findings()...)
 }

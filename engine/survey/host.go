@@ -7,41 +7,97 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"horcrux/engine/fleet"
 	"horcrux/engine/plan"
 	"horcrux/engine/virt"
 )
 
-// hostFacts asks one node what a plan for this VM needs. What cannot be found
-// out stays unknown, which is never read as good news.
+// hostFacts asks one node what a plan for this VM needs, all at once. What
+// cannot be found out stays unknown, which is never read as good news.
 func hostFacts(ctx context.Context, n *fleet.Node, vm plan.VMFacts) plan.HostFacts {
 	h := plan.HostFacts{Name: n.Name(), MigrateAddr: n.MigrateAddress()}
-	c, err := n.Act(ctx)
-	if err == nil {
-		h.Files = files(ctx, n, vm.Domain)
-		err = ask(ctx, c, vm, &h)
-	}
-	if err != nil {
-		h.Reason = err.Error()
-		return h
+	var g errgroup.Group
+	g.Go(func() error {
+		h.Files, h.Bridges = files(ctx, n, vm.Domain)
+		return nil
+	})
+	g.Go(func() error {
+		h.TLS = tlsFact(ctx, n)
+		return nil
+	})
+	g.Go(func() error {
+		h.User, h.Unwritable = n.User(), unwritable(ctx, n, vm.Domain)
+		return nil
+	})
+	g.Go(func() error {
+		c, err := n.Act(ctx)
+		if err != nil {
+			return err
+		}
+		return ask(ctx, c, vm, &h)
+	})
+	if err := g.Wait(); err != nil {
+		return plan.HostFacts{Name: h.Name, MigrateAddr: h.MigrateAddr, Reason: err.Error()}
 	}
 	h.Reachable = true
-	h.Bridges = bridges(ctx, n)
+	// libvirt's list may still have a file that was removed beside it.
+	for p, v := range h.Volumes {
+		if there, looked := h.Files[p]; looked {
+			v.Exists = there
+			h.Volumes[p] = v
+		}
+	}
 	return h
 }
 
+// ask puts libvirt's questions, each with its own part of the facts to fill.
 func ask(ctx context.Context, c *virt.Conn, vm plan.VMFacts, h *plan.HostFacts) error {
-	info, err := c.Host(ctx)
-	if err != nil {
+	var (
+		g         errgroup.Group
+		nodeTotal uint64
+		load      virt.HostLoad
+	)
+	g.Go(func() error {
+		info, err := c.Host(ctx)
+		h.Hostname, h.HostUUID, h.Libvirt, h.QEMU, h.Arch = info.Hostname, info.HostUUID, info.Libvirt, info.QEMU, info.Arch
+		h.CPUs, nodeTotal = info.CPUs, info.MemTotal
+		return err
+	})
+	g.Go(func() (err error) {
+		load, err = c.Load(ctx)
+		return err
+	})
+	g.Go(func() (err error) {
+		if h.MigrationV3, err = c.SupportsFeature(ctx, featureMigrationV3); err == nil {
+			h.MigrationParams, err = c.SupportsFeature(ctx, featureMigrationParams)
+		}
+		return err
+	})
+	g.Go(func() (err error) {
+		h.Pools, err = c.Pools(ctx)
+		return err
+	})
+	g.Go(func() error {
+		nets, err := c.Networks(ctx)
+		if err != nil {
+			return err
+		}
+		h.Networks = map[string]bool{}
+		for _, n := range nets {
+			h.Networks[n.Name] = n.Active
+		}
+		return nil
+	})
+	g.Go(func() error { return domains(ctx, c, vm, h) })
+	g.Go(func() error { machines(ctx, c, vm.Domain, h); return nil })
+	g.Go(func() error { compareCPU(ctx, c, vm.Domain, h); return nil })
+	g.Go(func() error { return volumes(ctx, c, vm.Domain, h) })
+	if err := g.Wait(); err != nil {
 		return err
 	}
-	h.Hostname, h.HostUUID, h.Libvirt, h.QEMU, h.Arch = info.Hostname, info.HostUUID, info.Libvirt, info.QEMU, info.Arch
-	h.CPUs, h.MemTotal = info.CPUs, info.MemTotal
-	load, err := c.Load(ctx)
-	if err != nil {
-		return err
-	}
-	h.MemFree = load.MemFree
+	h.MemFree, h.MemTotal = load.MemFree, nodeTotal
 	if load.MemTotal > 0 {
 		// What is free is of this total; the other figure may leave out memory
 		// that was plugged in later.
@@ -49,28 +105,7 @@ func ask(ctx context.Context, c *virt.Conn, vm plan.VMFacts, h *plan.HostFacts) 
 	}
 	// What a host keeps for itself: 5 % of its memory, 256 MiB at least.
 	h.MemReserved = max(h.MemTotal/20, 256<<20)
-	if h.MigrationV3, err = c.SupportsFeature(ctx, featureMigrationV3); err != nil {
-		return err
-	}
-	if h.MigrationParams, err = c.SupportsFeature(ctx, featureMigrationParams); err != nil {
-		return err
-	}
-	if h.Pools, err = c.Pools(ctx); err != nil {
-		return err
-	}
-	nets, err := c.Networks(ctx)
-	if err != nil {
-		return err
-	}
-	h.Networks = map[string]bool{}
-	for _, n := range nets {
-		h.Networks[n.Name] = n.Active
-	}
-	if err := domains(ctx, c, vm, h); err != nil {
-		return err
-	}
-	machines(ctx, c, vm.Domain, h)
-	return volumes(ctx, c, vm.Domain, h)
+	return nil
 }
 
 // libvirt's numbers for what a daemon can do (VIR_DRV_FEATURE_*).
@@ -156,7 +191,6 @@ func machines(ctx context.Context, c *virt.Conn, d plan.Domain, h *plan.HostFact
 			add(&h.Machines, m.Canonical)
 		}
 	}
-	compareCPU(ctx, c, d, h)
 }
 
 // compareCPU asks the node whether it can give the VM its CPU.
@@ -188,35 +222,83 @@ func volumes(ctx context.Context, c *virt.Conn, d plan.Domain, h *plan.HostFacts
 		if err != nil {
 			return err
 		}
-		// libvirt's list may still have a file that was removed beside it.
-		if there, looked := h.Files[disk.Source]; looked {
-			found = there
-		}
 		h.Volumes[disk.Source] = plan.VolumeFact{Exists: found, Capacity: v.Capacity, Allocation: v.Allocation, Format: v.Format}
 	}
 	return nil
 }
 
-// bridges lists the node's bridges, nil if they cannot be read.
-func bridges(ctx context.Context, n *fleet.Node) []string {
-	res, err := n.Exec(ctx, []string{"find", "-L", "/sys/class/net", "-mindepth", "2", "-maxdepth", "2", "-name", "bridge", "-type", "d"}, nil)
+// lookScript says of each path whether something is there, or that the user may
+// not look, which is not "no"; then it names what shows that an interface is a
+// bridge. Its data are its arguments.
+const lookScript = `for p; do
+  if test -e "$p" || test -L "$p"; then echo yes; continue; fi
+  d=$(dirname -- "$p")
+  while ! test -d "$d"; do d=$(dirname -- "$d"); done
+  if test -x "$d"; then echo no; else echo unseen; fi
+done
+find -L /sys/class/net -mindepth 2 -maxdepth 2 -name bridge -type d && echo bridges`
+
+// files looks for every path that the VM names, and lists the node's bridges,
+// nil if they cannot be read.
+func files(ctx context.Context, n *fleet.Node, d plan.Domain) (there map[string]bool, bridges []string) {
+	paths := pathsOf(d)
+	res, err := n.Exec(ctx, append([]string{"sh", "-c", lookScript, "sh"}, paths...), nil)
 	if err != nil {
-		return nil
+		return nil, nil
+	}
+	return readLook(paths, string(res.Stdout))
+}
+
+// readLook reads what lookScript said. Answers that are missing stay unknown.
+func readLook(paths []string, text string) (there map[string]bool, bridges []string) {
+	lines := strings.Split(text, "\n")
+	there = map[string]bool{}
+	for i, p := range paths {
+		switch {
+		case i < len(lines) && (lines[i] == "yes" || lines[i] == "no"):
+			there[p] = lines[i] == "yes"
+		case i >= len(lines) || lines[i] != "unseen":
+			return there, nil
+		}
 	}
 	found := []string{}
-	for _, line := range strings.Split(string(res.Stdout), "\n") {
-		if line = strings.TrimSpace(line); line != "" {
+	whole := false
+	for _, line := range lines[len(paths):] {
+		switch line = strings.TrimSpace(line); {
+		case line == "bridges":
+			whole = true
+		case line != "":
 			found = append(found, virt.Clean(path.Base(path.Dir(line))))
 		}
 	}
-	if len(found) == 0 && res.Code != 0 {
-		return nil
+	// Interfaces come and go while they are listed; some bridges are an answer.
+	if len(found) == 0 && !whole {
+		return there, nil
 	}
-	return found
+	return there, found
 }
 
-// files looks for every path that the VM names.
-func files(ctx context.Context, n *fleet.Node, d plan.Domain) map[string]bool {
+// unwritable lists the folders of the VM's images in which the user may not
+// rename a file. What could not be asked is not in the list.
+func unwritable(ctx context.Context, n *fleet.Node, d plan.Domain) []string {
+	if n.Privileged() {
+		return nil
+	}
+	var dirs []string
+	for _, disk := range d.Disks {
+		dir := path.Dir(disk.Source)
+		if disk.Type != "file" || !path.IsAbs(dir) || slices.Contains(dirs, dir) {
+			continue
+		}
+		if may, err := n.MayWrite(ctx, dir); err == nil && !may {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// pathsOf are the files that the VM names.
+func pathsOf(d plan.Domain) []string {
 	var paths []string
 	add := func(p string) {
 		if path.IsAbs(p) && path.Clean(p) == p && !strings.ContainsAny(p, "\x00\n") && !slices.Contains(paths, p) {
@@ -231,18 +313,8 @@ func files(ctx context.Context, n *fleet.Node, d plan.Domain) map[string]bool {
 			add(b)
 		}
 	}
-	for _, p := range []string{d.Loader, d.NVRAM, d.NVRAMTemplate, d.Kernel, d.Initrd, d.DTB} {
+	for _, p := range []string{d.Loader, d.NVRAM, d.NVRAMTemplate, d.Kernel, d.Initrd, d.DTB, plan.TPMState(d)} {
 		add(p)
 	}
-	if len(paths) == 0 {
-		return map[string]bool{}
-	}
-	out := map[string]bool{}
-	for _, p := range paths {
-		res, err := n.Exec(ctx, []string{"test", "-e", p}, nil)
-		if err == nil && res.Code <= 1 {
-			out[p] = res.Code == 0
-		}
-	}
-	return out
+	return paths
 }

@@ -3,7 +3,9 @@
 //
 // It changes nothing on any host, with one exception that is undone at once: to
 // prove that two nodes see the same directory it writes a mark of a few bytes
-// there through one node, reads it through the other, and removes it.
+// there through one node, reads it through the other, and removes it. To see
+// whether the source reaches the target it has the source's sshd open a
+// connection to a port there where nothing listens.
 package survey
 
 import (
@@ -15,15 +17,18 @@ import (
 	"horcrux/engine/fleet"
 	"horcrux/engine/jobs"
 	"horcrux/engine/journal"
+	"horcrux/engine/maintenance"
 	"horcrux/engine/model"
 	"horcrux/engine/plan"
+	"horcrux/engine/queue"
 )
 
 // within bounds one survey. Probing QEMU for the first time was seen to take
 // half a minute.
 const within = 90 * time.Second
 
-// Local is what this machine knows besides the hosts: other jobs.
+// Local is what this machine knows besides the hosts: other jobs, and which
+// nodes are in maintenance.
 type Local struct {
 	Store *jobs.Store
 	// Own is the job that asks; it does not stand in its own way.
@@ -53,17 +58,47 @@ func Plan(ctx context.Context, f *fleet.Fleet, l Local, r model.Request, now fun
 		}
 		return model.Plan{}, fmt.Errorf("cannot plan: %w", err)
 	}
+	if err := cold(ctx, src, r, &vm); err != nil {
+		return model.Plan{}, fmt.Errorf("cannot plan: %w", err)
+	}
+	if l.Store != nil {
+		vm.Console = l.Store.Console()
+	}
 	var (
-		wg   sync.WaitGroup
-		s, d plan.HostFacts
+		wg       sync.WaitGroup
+		s, d     plan.HostFacts
+		way      plan.ReachFact
+		sf, df   plan.ForwardFact
+		byMemory = plan.MovesMemory(r)
 	)
-	wg.Add(2)
-	go func() { defer wg.Done(); s = hostFacts(ctx, src, vm) }()
-	go func() { defer wg.Done(); d = hostFacts(ctx, dst, vm) }()
+	wg.Go(func() { s = hostFacts(ctx, src, vm) })
+	wg.Go(func() { d = hostFacts(ctx, dst, vm) })
+	wg.Go(func() {
+		if byMemory && r.Options.Path != model.PathRelay {
+			way = reach(ctx, src, dst)
+		}
+		if byMemory && mayRelay(r, way) {
+			var both sync.WaitGroup
+			both.Go(func() { sf = forward(ctx, src) })
+			both.Go(func() { df = forward(ctx, dst) })
+			both.Wait()
+		}
+	})
 	wg.Wait()
+	s.Forward, d.Forward, d.Reach = sf, df, way
 	var proofs plan.SharedProof
 	if s.Reachable && d.Reachable {
+		if len(vm.Files) > 0 {
+			coldTarget(ctx, dst, vm.Files, &d)
+		}
 		proofs = prove(ctx, src, dst, vm.Domain.Disks, d.Files)
+	}
+	if l.Store != nil {
+		moves, err := l.Store.Queue()
+		if err != nil {
+			return model.Plan{}, fmt.Errorf("cannot plan: %w", err)
+		}
+		d.MemPromised, d.PromisedTo = queue.Promised(moves, r.To, l.Own)
 	}
 	p := plan.Make(r, vm, s, d, proofs, now())
 	return withLocal(p, l), nil
@@ -91,8 +126,9 @@ func reasonOf(n *fleet.Node) string {
 	return r
 }
 
-// withLocal adds what the jobs of this machine forbid: one unfinished move per
-// VM, and none while the last one's leftovers wait for a decision.
+// withLocal adds what this machine forbids: a move to a node in maintenance, a
+// second unfinished move of the VM, and one while the last one's leftovers wait
+// for a decision. The marks are read last, as asking the nodes may take a while.
 func withLocal(p model.Plan, l Local) model.Plan {
 	if l.Store == nil {
 		return p
@@ -115,10 +151,18 @@ func withLocal(p model.Plan, l Local) model.Plan {
 			f.Verdict = model.Fail
 			f.Detail = fmt.Sprintf("job %s moved it from %s to %s and waits to be confirmed", id, v.Plan.From, v.Plan.To)
 			f.Remedy = fmt.Sprintf("horcrux confirm %s, or horcrux rollback %s", id, id)
+		case l.Store.Alive(id) && v.Waiting:
+			f.Verdict = model.Fail
+			f.Detail = fmt.Sprintf("job %s waits in the queue to move it from %s to %s", id, v.Plan.From, v.Plan.To)
+			f.Remedy = fmt.Sprintf("take it out of the queue: horcrux abort %s", id)
 		case l.Store.Alive(id):
 			f.Verdict = model.Fail
 			f.Detail = fmt.Sprintf("job %s is moving it from %s to %s", id, v.Plan.From, v.Plan.To)
 			f.Remedy = fmt.Sprintf("wait for it, or stop it: horcrux abort %s", id)
+		case len(v.Debts) > 0:
+			f.Verdict = model.Fail
+			f.Detail = fmt.Sprintf("job %s owes %s a clean-up of what it left of this VM there", id, v.Debts[0].Node)
+			f.Remedy = fmt.Sprintf("once %s answers: horcrux recover", v.Debts[0].Node)
 		case !v.Settled() && !v.Over:
 			f.Verdict = model.Fail
 			f.Detail = fmt.Sprintf("job %s from %s to %s was interrupted and is not settled", id, v.Plan.From, v.Plan.To)
@@ -126,5 +170,5 @@ func withLocal(p model.Plan, l Local) model.Plan {
 		}
 	}
 	p.Findings = append(p.Findings, f)
-	return p
+	return maintenance.Judge(l.Store.Root(), p)
 }

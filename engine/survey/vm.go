@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"horcrux/engine/fleet"
 	"horcrux/engine/model"
 	"horcrux/engine/plan"
@@ -23,21 +25,28 @@ func vmFacts(ctx context.Context, n *fleet.Node, vm model.UUID) (plan.VMFacts, e
 	if f.Status.State == model.StateMissing {
 		return f, fmt.Errorf("%s has no VM with UUID %s", n.Name(), vm)
 	}
-	if f.ActiveXML, err = c.XML(ctx, vm, virt.XMLOptions{Secure: true}); err != nil {
-		return f, err
-	}
+	var g errgroup.Group
+	g.Go(func() (err error) {
+		f.ActiveXML, err = c.XML(ctx, vm, virt.XMLOptions{Secure: true})
+		return err
+	})
+	g.Go(func() (err error) {
+		f.Snapshots, err = c.SnapshotCount(ctx, vm)
+		return err
+	})
 	if f.Status.Persistent {
-		if f.InactiveXML, err = c.XML(ctx, vm, virt.XMLOptions{Inactive: true, Secure: true}); err != nil {
-			return f, err
-		}
-		if f.Autostart, err = c.Autostart(ctx, vm); err != nil {
-			return f, err
-		}
-		if f.ManagedSave, err = c.HasManagedSave(ctx, vm); err != nil {
-			return f, err
-		}
+		g.Go(func() (err error) {
+			f.InactiveXML, err = c.XML(ctx, vm, virt.XMLOptions{Inactive: true, Secure: true})
+			return err
+		})
+		g.Go(func() (err error) {
+			if f.Autostart, err = c.Autostart(ctx, vm); err == nil {
+				f.ManagedSave, err = c.HasManagedSave(ctx, vm)
+			}
+			return err
+		})
 	}
-	if f.Snapshots, err = c.SnapshotCount(ctx, vm); err != nil {
+	if err := g.Wait(); err != nil {
 		return f, err
 	}
 	dom, err := virt.ParseDomain(f.ActiveXML)
@@ -46,6 +55,10 @@ func vmFacts(ctx context.Context, n *fleet.Node, vm model.UUID) (plan.VMFacts, e
 	}
 	f.Agent = dom.Agent
 	f.Domain = domain(dom)
+	f.Altered = virt.Altered(f.ActiveXML)
+	if dom.Type == "qemu" && f.Status.Live() {
+		f.BaseRAM, _ = c.BaseRAM(ctx, vm) // without it the plan says less, and is as right
+	}
 	return f, disks(ctx, c, vm, &f)
 }
 
@@ -56,7 +69,7 @@ func domain(d virt.Domain) plan.Domain {
 		Memory: d.Memory, MaxMemory: d.MaxMemory, CPUMode: d.CPUMode, CPUModel: d.CPUModel, CPUXML: d.CPUXML,
 		NICs: d.NICs, Hostdevs: d.Hostdevs, Loader: d.Loader, NVRAM: d.NVRAM, NVRAMTemplate: d.NVRAMTemplate,
 		Kernel: d.Kernel, Initrd: d.Initrd, DTB: d.DTB, TPM: d.TPM, LaunchSecurity: d.LaunchSecurity, Hugepages: d.Hugepages,
-		Job: d.Job, JobRole: d.JobRole,
+		Job: d.Job, JobRole: d.JobRole, Mark: d.Mark,
 	}
 	for _, f := range d.Filesystems {
 		out.Filesystems = append(out.Filesystems, f.Driver+" "+f.Source)

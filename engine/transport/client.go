@@ -17,17 +17,20 @@ import (
 // Client is a login on one server. All methods may be called from any
 // goroutine. It is never repaired: when it is gone, dial again.
 type Client struct {
-	target Target
-	ssh    *ssh.Client
-	via    *Client
+	target   Target
+	ssh      *ssh.Client
+	sessions *sessions
 
 	once sync.Once
 	done chan struct{}
 
 	mu       sync.Mutex
 	err      error
+	via      *Client // the jump host
+	letGo    func()  // of it
 	hostname string
 	sockets  []string
+	denied   []string
 }
 
 var (
@@ -35,19 +38,68 @@ var (
 	errHangup = errors.New("the SSH server closed the connection")
 )
 
-func newClient(t Target, s *ssh.Client, via *Client) *Client {
-	c := &Client{target: t, ssh: s, via: via, done: make(chan struct{})}
-	go func() { c.fail(s.Wait()) }()
-	if via != nil {
-		go func() {
-			select {
-			case <-via.done:
-				c.fail(via.Err())
-			case <-c.done:
-			}
-		}()
-	}
+func newClient(t Target, s *ssh.Client) *Client {
+	c := &Client{target: t, ssh: s, sessions: newSessions(), done: make(chan struct{})}
+	go func() { c.fail(c.cause(s.Wait())) }()
 	return c
+}
+
+// cause names the jump host where that is what ended: what goes through it may
+// hear of it first.
+func (c *Client) cause(err error) error {
+	c.mu.Lock()
+	via := c.via
+	c.mu.Unlock()
+	if via == nil {
+		return err
+	}
+	t := time.NewTimer(farewell)
+	defer t.Stop()
+	select {
+	case <-via.done:
+		return viaGone(via)
+	case <-t.C:
+		return err
+	}
+}
+
+func viaGone(via *Client) error {
+	return fmt.Errorf("the jump host %s: %w", via.target.Name, via.Err())
+}
+
+// release binds the client to the jump host that it goes through, if any, and
+// to what lets go of that one.
+func (c *Client) release(via *Client, letGo func()) {
+	if via == nil {
+		return
+	}
+	c.mu.Lock()
+	c.via, c.letGo = via, letGo
+	gone := c.err != nil
+	c.mu.Unlock()
+	if gone {
+		letGo()
+		return
+	}
+	go func() {
+		select {
+		case <-via.done:
+			c.fail(viaGone(via))
+		case <-c.done:
+		}
+	}()
+}
+
+// suspect looks whether a jump host is still there, after something through it
+// has failed, so that the next attempt does not wait for a dead one.
+func (c *Client) suspect(patience time.Duration) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := c.Ping(ctx); err != nil {
+			c.fail(fmt.Errorf("no sign of life for %v", patience))
+		}
+	}()
 }
 
 // fail ends the client; the first cause is kept.
@@ -58,12 +110,15 @@ func (c *Client) fail(err error) {
 		}
 		c.mu.Lock()
 		c.err = err
+		letGo := c.letGo
 		c.mu.Unlock()
 		close(c.done)
-		// Closing a channel of a jump host may have to write to a silent peer.
-		go c.ssh.Close()
-		if c.via != nil {
-			c.via.Close()
+		go func() {
+			// Closing a channel of a jump host may have to write to a silent peer.
+			c.ssh.Close()
+		}()
+		if letGo != nil {
+			letGo()
 		}
 	})
 }
@@ -101,10 +156,23 @@ func (c *Client) Sockets() []string {
 	return c.sockets
 }
 
-// probeScript prints the host's name and the sockets that exist. The names
-// are the order of preference.
+// maxHostname is HOST_NAME_MAX of POSIX with room for a domain.
+const maxHostname = 255
+
+// Denied are the sockets of libvirt that are there, and that the user may not use.
+func (c *Client) Denied() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.denied
+}
+
+// Target is the way that led here: of several addresses the one that answered.
+func (c *Client) Target() Target { return c.target }
+
+// probeScript prints the host's name and the sockets that exist, those that the
+// user may not use with a sign. The names are the order of preference.
 const probeScript = `uname -n; for s in /run/libvirt/libvirt-sock /var/run/libvirt/libvirt-sock ` +
-	`/run/libvirt/virtqemud-sock /var/run/libvirt/virtqemud-sock; do [ -S "$s" ] && echo "$s"; done; exit 0`
+	`/run/libvirt/virtqemud-sock /var/run/libvirt/virtqemud-sock ; do [ -S "$s" ] || continue; [ -w "$s" ] && echo "$s" || echo "-$s"; done; exit 0`
 
 // Probe looks for the host's name and for libvirt's sockets. The first time,
 // right after the login, it also makes sshd turn Nagle's algorithm off for the
@@ -124,15 +192,19 @@ func (c *Client) Probe(ctx context.Context) error {
 	if r.Code != 0 {
 		return nil
 	}
-	var sockets []string
-	for _, l := range lines[1:] {
-		if strings.HasPrefix(l, "/") {
+	var sockets, denied []string
+	for _, l := range lines[1:min(len(lines), 9)] {
+		// Nothing but these names is taken from a host.
+		if no, ok := strings.CutPrefix(l, "-"); ok && strings.Contains(probeScript, " "+no+" ") {
+			denied = append(denied, no)
+		} else if strings.HasPrefix(l, "/") && strings.Contains(probeScript, " "+l+" ") {
 			sockets = append(sockets, l)
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hostname, c.sockets = printable(lines[0]), sockets
+	name := printable(lines[0])
+	c.hostname, c.sockets, c.denied = name[:min(len(name), maxHostname)], sockets, denied
 	return nil
 }
 
@@ -192,6 +264,9 @@ const farewell = 200 * time.Millisecond
 
 // failed classifies what went wrong on an open connection.
 func (c *Client) failed(doing string, err error) error {
+	if said := new(Error); errors.As(err, &said) {
+		return said
+	}
 	e := &Error{Doing: doing, Where: c.target.Name, Err: err}
 	stopped := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 	if !stopped {

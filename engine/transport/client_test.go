@@ -191,6 +191,10 @@ type prompter struct {
 	mu    sync.Mutex
 	words []string
 	asked int
+
+	challenges []Challenge
+	shown      []*HostKeyError
+	yes        bool
 }
 
 func (p *prompter) Passphrase(context.Context, string) ([]byte, error) {
@@ -203,6 +207,25 @@ func (p *prompter) Passphrase(context.Context, string) ([]byte, error) {
 	w := p.words[0]
 	p.words = p.words[1:]
 	return []byte(w), nil
+}
+
+func (p *prompter) Answers(_ context.Context, c Challenge) ([]string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.challenges = append(p.challenges, c)
+	if len(p.words) < len(c.Fields) {
+		return nil, errors.New("cancelled by the user")
+	}
+	a := p.words[:len(c.Fields)]
+	p.words = p.words[len(c.Fields):]
+	return a, nil
+}
+
+func (p *prompter) AcceptHostKey(_ context.Context, e *HostKeyError) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shown = append(p.shown, e)
+	return p.yes, nil
 }
 
 func TestPassphrase(t *testing.T) {
@@ -253,10 +276,13 @@ func TestPromptStopsTheClock(t *testing.T) {
 	s.allowed = user.PublicKey()
 	target.Identities = []string{lockKey(t, writeKey(t, private), "secret")}
 	target.ConnectTimeout = 300 * time.Millisecond
-	dial(t, target, slowPrompter{time.Second})
+	dial(t, target, slowPrompter{d: time.Second})
 }
 
-type slowPrompter struct{ d time.Duration }
+type slowPrompter struct {
+	d time.Duration
+	Prompter
+}
 
 func (p slowPrompter) Passphrase(context.Context, string) ([]byte, error) {
 	<-time.After(p.d)
@@ -355,6 +381,19 @@ func (s *testServer) connsNow() []net.Conn {
 	return s.conns
 }
 
+// openFiles counts this process's descriptors.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+// TestNothingLeaks opens and closes thousands of channels of all kinds, and then
+// logins: goroutines, descriptors, and the server's channels come back to what
+// they were.
 func TestNothingLeaks(t *testing.T) {
 	s, target := newServer(t)
 	path := filepath.Join(t.TempDir(), "sock")
@@ -388,21 +427,45 @@ func TestNothingLeaks(t *testing.T) {
 		conn.Close()
 	}
 	one()
-	before := runtime.NumGoroutine()
-	for range 2000 {
+	settle(t, runtime.NumGoroutine())
+	before, files := runtime.NumGoroutine(), openFiles(t)
+	for range 5000 {
 		one()
 	}
 	for range 50 {
 		if _, err := c.Exec(t.Context(), []string{"true"}, nil); err != nil {
 			t.Fatal(err)
 		}
+		p, err := c.Start(t.Context(), []string{"cat"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		c.Exec(ctx, []string{"true"}, nil) //nolint:errcheck // nobody waits
 	}
 	settle(t, before)
+	channels := 0
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		s.mu.Lock()
+		channels = s.streams + s.sessions
+		s.mu.Unlock()
+		if channels == 0 || time.Now().After(deadline) {
+			break
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	if channels != 0 {
+		t.Errorf("%d channels are left at the server", channels)
+	}
+	if n := openFiles(t); n > files+2 {
+		t.Errorf("%d descriptors, %d before", n, files)
+	}
+	_, behind := newServer(t)
+	behind.Jump = []Target{target}
 	for range 20 {
-		d, err := Dial(t.Context(), target, nil)
+		d, err := Dial(t.Context(), behind, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -411,7 +474,7 @@ func TestNothingLeaks(t *testing.T) {
 	s.mu.Lock()
 	s.conns = s.conns[:1]
 	s.mu.Unlock()
-	settle(t, before)
+	settle(t, before+2) // the second server listens
 }
 
 func settle(t *testing.T, before int) {

@@ -12,32 +12,64 @@ import (
 )
 
 // Dial logs in to a server, through its jump hosts. Each hop has the target's
-// ConnectTimeout, not counting the time in which a person types a passphrase.
-// p is best a *Keyring, shared by all; nil means that nobody can be asked.
+// ConnectTimeout, not counting the time in which a person types or touches a
+// key. p is best a *Keyring, shared by all; nil means that nobody can be asked.
 func Dial(ctx context.Context, t Target, p Prompter) (*Client, error) {
 	keys, ok := p.(*Keyring)
 	if !ok {
 		keys = NewKeyring(p)
 	}
-	var via *Client
-	for _, hop := range append(append([]Target{}, t.Jump...), t) {
-		c, err := dialHop(ctx, via, hop, keys)
-		if err != nil {
-			if via != nil {
-				via.Close()
-			}
-			return nil, err
-		}
-		via = c
-	}
-	if err := via.Probe(ctx); err != nil {
-		via.Close()
+	c, err := keys.dialOne(ctx, t.Jump, t)
+	if err != nil {
 		return nil, err
 	}
-	return via, nil
+	if err := c.Probe(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
-// dialHop logs in to one server, directly or through via, and owns via then.
+// dialOne logs in to one server behind a chain, at the first of its addresses
+// where a server answers. An answer that is not good (a wrong host key, a
+// refused login) ends it: the next address is for a way that is cut, not for a
+// server that says no.
+func (k *Keyring) dialOne(ctx context.Context, chain []Target, t Target) (*Client, error) {
+	var errs []error
+	for _, at := range t.all() {
+		via, release, err := k.through(ctx, chain)
+		if err != nil {
+			return nil, err
+		}
+		c, err := dialHop(ctx, via, at, k)
+		if err == nil {
+			c.release(via, release)
+			return c, nil
+		}
+		if via != nil && errors.Is(err, ErrUnreachable) {
+			via.suspect(k.Patience)
+		}
+		release()
+		errs = append(errs, err)
+		if !errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
+			break
+		}
+	}
+	if len(errs) == 1 {
+		return nil, errs[0]
+	}
+	last := errs[len(errs)-1]
+	if !errors.Is(last, ErrUnreachable) {
+		return nil, last
+	}
+	var words []string
+	for _, err := range errs {
+		words = append(words, err.Error())
+	}
+	return nil, &Error{Doing: "reach", Where: t.Name, Class: ErrUnreachable, Err: errors.New(strings.Join(words, "; "))}
+}
+
+// dialHop logs in to one server, directly or through via.
 func dialHop(ctx context.Context, via *Client, t Target, keys *Keyring) (*Client, error) {
 	hostKeys, err := readHostKeys(t)
 	if err != nil {
@@ -48,16 +80,29 @@ func dialHop(ctx context.Context, via *Client, t Target, keys *Keyring) (*Client
 
 	conn, err := dialTCP(limit.ctx, via, t.Address())
 	if err != nil {
-		return nil, &Error{Doing: "reach", Where: where(t), Class: ErrUnreachable, Err: limit.explain(err)}
+		return nil, &Error{Doing: "reach", Where: where(t), Class: ErrUnreachable, Err: limit.explain(err), Hint: viaHint(via, err)}
 	}
 	l := &login{ctx: limit.ctx, target: t, keys: keys, pause: limit.pause, resume: limit.resume}
 	defer l.close()
+	hostKeys.ask = l.acceptHostKey
 	sshClient, err := handshake(limit, conn, t, hostKeys, l)
 	if err != nil {
 		conn.Close()
-		return nil, l.classify(limit.explain(err), hostKeys)
+		return nil, l.classify(limit.explain(err))
 	}
-	return newClient(t, sshClient, via), nil
+	return newClient(t, sshClient), nil
+}
+
+// viaHint says what a refusal of a jump host means.
+func viaHint(via *Client, err error) string {
+	var refused *ssh.OpenChannelError
+	if via == nil || !errors.As(err, &refused) {
+		return ""
+	}
+	if refused.Reason == ssh.Prohibited {
+		return "the jump host " + via.target.Name + " forbids it: see AllowTcpForwarding and PermitOpen in its sshd_config"
+	}
+	return "the jump host " + via.target.Name + " does not get there"
 }
 
 func where(t Target) string {
@@ -85,7 +130,8 @@ func handshake(limit *limit, conn net.Conn, t Target, keys *hostKeys, l *login) 
 	go func() {
 		c, chans, reqs, err := ssh.NewClientConn(conn, t.Address(), &ssh.ClientConfig{
 			User:              t.User,
-			Auth:              []ssh.AuthMethod{ssh.PublicKeysCallback(l.signers)},
+			Auth:              l.methods(),
+			AuthCallback:      l.next,
 			HostKeyCallback:   keys.check,
 			HostKeyAlgorithms: keys.algorithms,
 			ClientVersion:     "SSH-2.0-horcrux",
@@ -111,14 +157,10 @@ func handshake(limit *limit, conn net.Conn, t Target, keys *hostKeys, l *login) 
 }
 
 // classify turns the error of a handshake into one that says what to do.
-func (l *login) classify(err error, keys *hostKeys) error {
+func (l *login) classify(err error) error {
 	var hostKey *HostKeyError
 	if errors.As(err, &hostKey) {
 		return hostKey
-	}
-	var none *ssh.AlgorithmNegotiationError
-	if errors.As(err, &none) && strings.Contains(err.Error(), "host key") && keys.known {
-		return keys.noCommonType()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,17 +169,29 @@ func (l *login) classify(err error, keys *hostKeys) error {
 	for _, t := range l.trouble {
 		refused = refused || errors.Is(err, t) || strings.Contains(text, t.Error())
 	}
-	if refused {
-		trouble := errors.Join(l.trouble...)
-		if trouble == nil {
-			trouble = fmt.Errorf("the server accepted none of %d keys for user %s", l.tried, l.target.User)
-		}
-		return &Error{
-			Doing: "log in to", Where: where(l.target), Class: ErrAuth, Err: trouble,
-			Hint: "try: ssh -p " + fmt.Sprint(l.target.Port) + " " + l.target.User + "@" + l.target.Host,
-		}
+	if !refused {
+		return &Error{Doing: "reach", Where: where(l.target), Class: ErrUnreachable, Err: err}
 	}
-	return &Error{Doing: "reach", Where: where(l.target), Class: ErrUnreachable, Err: err}
+	trouble := errors.Join(l.trouble...)
+	if trouble == nil {
+		trouble = l.unaccepted()
+	}
+	if len(l.used) > 0 {
+		l.keys.forget(l.used, trouble)
+	}
+	return &Error{
+		Doing: "log in to", Where: where(l.target), Class: ErrAuth, Err: trouble,
+		Hint: "try: ssh -p " + fmt.Sprint(l.target.Port) + " " + l.target.User + "@" + l.target.Host,
+	}
+}
+
+// unaccepted says what was shown to a server that took nothing of it.
+func (l *login) unaccepted() error {
+	text := fmt.Sprintf("the server accepted none of %d keys for user %s", l.tried, l.target.User)
+	if len(l.used) > 0 {
+		text += ", nor the answers to its questions"
+	}
+	return errors.New(text)
 }
 
 // limit is a time limit whose clock can stand still.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // Classes of errors, for errors.Is.
@@ -67,15 +69,19 @@ func (e *Error) Unwrap() []error {
 // HostKeyError is a server whose key is not the known one, or not known.
 type HostKeyError struct {
 	Host        string // as it would stand in known_hosts
-	Fingerprint string // SHA256:…, of the key that the server showed; empty if it showed none of a known type
+	Fingerprint string // SHA256:…, of the key that the server showed
 	KeyType     string
 	// Known are the keys on file when there are some: the key has changed.
 	Known []KnownKey
 	// Revoked tells that known_hosts says never to accept this key.
 	Revoked bool
+	// Certificate is what is wrong with the certificate that the server showed.
+	Certificate string
 	// Accept is the command that makes this key known. It must be run only
 	// after the fingerprint was compared with the host's own.
 	Accept string
+
+	key ssh.PublicKey
 }
 
 // KnownKey is a line of known_hosts.
@@ -87,9 +93,9 @@ func (e *HostKeyError) Error() string {
 	switch {
 	case e.Revoked:
 		return fmt.Sprintf("the key of %s is revoked in known_hosts: %s", e.Host, shown)
-	case e.Fingerprint == "":
-		return fmt.Sprintf("%s has no key of the type that known_hosts has for it (%s); if the host was reinstalled, "+
-			"compare its new fingerprint at its console, then run: %s", e.Host, e.known(), e.Accept)
+	case e.Certificate != "":
+		return fmt.Sprintf("the certificate of %s is not good: %s; it is for the key %s, known_hosts has %s. Nothing was sent to it. "+
+			"Ask who signs the host's certificates", e.Host, e.Certificate, shown, e.known())
 	case len(e.Known) > 0:
 		return fmt.Sprintf("the key of %s has CHANGED: it shows %s, known is %s. Someone may be in between. If the host was "+
 			"reinstalled and its console shows the same fingerprint, run: %s", e.Host, shown, e.known(), e.Accept)

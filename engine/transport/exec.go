@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
-	"al.essio.dev/pkg/shellescape"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -44,16 +44,21 @@ func (r Result) Failed(what string) error {
 // that it has stopped is not certain. A stdin that blocks in Read keeps one
 // goroutine until it returns.
 func (c *Client) Exec(ctx context.Context, argv []string, stdin io.Reader) (Result, error) {
-	doing := "run " + argv[0] + " on"
-	s, err := c.session(ctx)
+	doing := "run " + name(argv) + " on"
+	command, err := Quote(argv)
+	if err != nil {
+		return Result{}, &Error{Doing: doing, Where: c.target.Name, Err: err}
+	}
+	s, err := c.session(ctx, 0)
 	if err != nil {
 		return Result{}, c.failed(doing, err)
 	}
+	defer c.sessions.give()
 	out, errs := &bounded{limit: maxStdout}, &bounded{limit: maxStderr}
 	s.Stdout, s.Stderr = out, errs
 	_, err = await(ctx, c, func() (struct{}, error) {
 		defer s.Close()
-		return struct{}{}, runWith(s, shellescape.QuoteCommand(argv), stdin)
+		return struct{}{}, runWith(s, command, stdin)
 	}, nil)
 	var exit *ssh.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -69,6 +74,13 @@ func (c *Client) Exec(ctx context.Context, argv []string, stdin io.Reader) (Resu
 		r.Code = exit.ExitStatus()
 	}
 	return r, nil
+}
+
+func name(argv []string) string {
+	if len(argv) == 0 {
+		return "nothing"
+	}
+	return printable(argv[0])
 }
 
 // runWith feeds stdin by itself: the library would wait for the end of stdin
@@ -91,10 +103,6 @@ func runWith(s *ssh.Session, command string, stdin io.Reader) error {
 	return s.Wait()
 }
 
-func (c *Client) session(ctx context.Context) (*ssh.Session, error) {
-	return await(ctx, c, c.ssh.NewSession, func(s *ssh.Session) { s.Close() })
-}
-
 // Process is a command that runs; its stdin and stdout are a net.Conn. Closing
 // it hangs up on the command.
 type Process struct {
@@ -103,26 +111,42 @@ type Process struct {
 	stdin   io.WriteCloser
 	stdout  io.Reader
 	stderr  *bounded
+	give    func()
+}
+
+// Stream is a command that runs: Read is its stdout, Write its stdin, Close
+// hangs up. *Process is one.
+type Stream interface {
+	io.ReadWriteCloser
+	// CloseWrite ends the command's stdin.
+	CloseWrite() error
+	// Stderr is what the command has complained of so far.
+	Stderr() string
 }
 
 // Start runs a command and returns with its pipes.
 func (c *Client) Start(ctx context.Context, argv []string) (*Process, error) {
-	doing := "run " + argv[0] + " on"
-	s, err := c.session(ctx)
+	doing := "run " + name(argv) + " on"
+	command, err := Quote(argv)
+	if err != nil {
+		return nil, &Error{Doing: doing, Where: c.target.Name, Err: err}
+	}
+	s, err := c.session(ctx, keepFree)
 	if err != nil {
 		return nil, c.failed(doing, err)
 	}
-	p := &Process{client: c, session: s, stderr: &bounded{limit: maxStderr}}
+	p := &Process{client: c, session: s, give: sync.OnceFunc(c.sessions.give), stderr: &bounded{limit: maxStderr}}
 	s.Stderr = p.stderr
 	if p.stdin, err = s.StdinPipe(); err == nil {
 		p.stdout, err = s.StdoutPipe()
 	}
 	if err == nil {
 		_, err = await(ctx, c, func() (struct{}, error) {
-			return struct{}{}, s.Start(shellescape.QuoteCommand(argv))
+			return struct{}{}, s.Start(command)
 		}, nil)
 	}
 	if err != nil {
+		p.give()
 		go s.Close()
 		return nil, c.failed(doing, err)
 	}
@@ -139,7 +163,10 @@ func (p *Process) Write(b []byte) (int, error) { return p.stdin.Write(b) }
 func (p *Process) CloseWrite() error { return p.stdin.Close() }
 
 // Close hangs up.
-func (p *Process) Close() error { return p.session.Close() }
+func (p *Process) Close() error {
+	defer p.give()
+	return p.session.Close()
+}
 
 // Stderr is what the command has complained of so far.
 func (p *Process) Stderr() string {

@@ -1,11 +1,13 @@
 package transport
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"al.essio.dev/pkg/shellescape"
@@ -14,12 +16,14 @@ import (
 	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
 )
 
-// hostKeys is how one server's key is checked.
+// hostKeys is how one server's key is checked. There is no way round it.
 type hostKeys struct {
 	target     Target
 	db         *knownhosts.HostKeyDB // nil if no file exists
-	algorithms []string              // types that known_hosts has, so that the server shows one of them
-	known      bool                  // it has some
+	algorithms []string              // types that known_hosts has come first, so that the server shows one of them
+	// ask is called for a key of a server that known_hosts does not have; nil
+	// means that it was accepted and written.
+	ask func(*HostKeyError) error
 }
 
 func readHostKeys(t Target) (*hostKeys, error) {
@@ -29,11 +33,26 @@ func readHostKeys(t Target) (*hostKeys, error) {
 		if err != nil {
 			return nil, fmt.Errorf("known_hosts cannot be read: %w", err)
 		}
-		h.db, h.algorithms = db, db.HostKeyAlgorithms(h.lookup())
+		h.db = db
+		for _, k := range db.HostKeys(h.lookup()) {
+			if k.Cert {
+				// The authority's own type says nothing about the host's.
+				h.algorithms = append(h.algorithms, certificateTypes...)
+				break
+			}
+		}
+		for _, a := range db.HostKeyAlgorithms(h.lookup()) {
+			if !slices.Contains(h.algorithms, a) {
+				h.algorithms = append(h.algorithms, a)
+			}
+		}
 	}
-	h.known = len(h.algorithms) > 0
-	if !h.known {
-		h.algorithms = shownFirst
+	// A server that has no key of a known type is asked for another all the
+	// same: it is refused, and both fingerprints can be shown.
+	for _, a := range shownFirst {
+		if !slices.Contains(h.algorithms, a) {
+			h.algorithms = append(h.algorithms, a)
+		}
 	}
 	return h, nil
 }
@@ -44,6 +63,12 @@ var shownFirst = []string{
 	ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
 }
 
+// certificateTypes are asked for where known_hosts has an authority.
+var certificateTypes = []string{
+	ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
+	ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
+}
+
 // lookup is host:port as known_hosts is asked for it.
 func (h *hostKeys) lookup() string {
 	if h.target.KeyAlias != "" {
@@ -52,6 +77,9 @@ func (h *hostKeys) lookup() string {
 	return h.target.Address()
 }
 
+func (h *hostKeys) host() string { return xknownhosts.Normalize(h.lookup()) }
+
+// check is called before the server learns anything about us.
 func (h *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
 	var err error = &xknownhosts.KeyError{}
 	if h.db != nil {
@@ -60,47 +88,116 @@ func (h *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
 	if err == nil {
 		return nil
 	}
-	e := &HostKeyError{
-		Host:        xknownhosts.Normalize(h.lookup()),
-		Fingerprint: ssh.FingerprintSHA256(key), KeyType: key.Type(),
-	}
+	e := &HostKeyError{Host: h.host(), Fingerprint: ssh.FingerprintSHA256(plain(key)), KeyType: plain(key).Type(), key: key}
+	_, certified := key.(*ssh.Certificate)
 	var unknown *xknownhosts.KeyError
 	var revoked *xknownhosts.RevokedError
 	switch {
-	case errors.As(err, &revoked):
+	case errors.As(err, &revoked), certified && strings.Contains(err.Error(), "revoked"):
 		e.Revoked = true
+	case certified:
+		e.Certificate = printable(err.Error())
+		e.Known = h.known()
+	case errors.As(err, &unknown) && h.wantsCertificate(unknown.Want):
+		e.Certificate = "it showed none"
+		e.Known = h.known()
 	case errors.As(err, &unknown):
 		e.Known = places(unknown.Want)
 		e.Accept = h.accept(key, len(unknown.Want) > 0)
+		if len(unknown.Want) == 0 && h.ask != nil {
+			return h.ask(e)
+		}
 	default:
 		return err
 	}
 	return e
 }
 
-// noCommonType makes the error of a server that has no key of a known type.
-func (h *hostKeys) noCommonType() *HostKeyError {
-	e := &HostKeyError{Host: xknownhosts.Normalize(h.lookup())}
-	if h.db != nil {
-		for _, k := range h.db.HostKeys(h.lookup()) {
-			e.Known = append(e.Known, KnownKey{ssh.FingerprintSHA256(k), k.Type(), "known_hosts"})
+// wantsCertificate tells that known_hosts has only authorities for the server.
+func (h *hostKeys) wantsCertificate(want []xknownhosts.KnownKey) bool {
+	if len(want) == 0 {
+		return false
+	}
+	for _, k := range h.db.HostKeys(h.lookup()) {
+		if !k.Cert {
+			return false
 		}
 	}
-	file := shellescape.Quote(h.file())
-	e.Accept = "ssh-keygen -R " + shellescape.Quote(e.Host) + " -f " + file +
-		" && ssh-keyscan -p " + fmt.Sprint(h.target.Port) + " " + shellescape.Quote(h.target.Host) + " >> " + file
-	return e
+	return true
+}
+
+func plain(key ssh.PublicKey) ssh.PublicKey {
+	if c, ok := key.(*ssh.Certificate); ok {
+		return c.Key
+	}
+	return key
+}
+
+// known lists what known_hosts has for the server.
+func (h *hostKeys) known() []KnownKey {
+	var all []KnownKey
+	if h.db == nil {
+		return nil
+	}
+	for _, k := range h.db.HostKeys(h.lookup()) {
+		what := k.Type()
+		if k.Cert {
+			what = "authority " + what
+		}
+		all = append(all, KnownKey{ssh.FingerprintSHA256(k), what, strings.Join(existing(h.target.KnownHosts), ", ")})
+	}
+	return all
+}
+
+// acceptHostKey asks a person, once, and writes the key down on a typed yes.
+func (k *Keyring) acceptHostKey(ctx context.Context, t Target, e *HostKeyError) error {
+	id := "host key " + e.Host + " " + e.Fingerprint
+	declined := func() bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.given[id] != nil
+	}
+	if k.prompter == nil || declined() {
+		return e
+	}
+	k.asking.Lock()
+	defer k.asking.Unlock()
+	if declined() {
+		return e
+	}
+	// Somebody may have accepted it while this one waited.
+	h, err := readHostKeys(t)
+	if err != nil {
+		return err
+	}
+	if err := h.check("", nil, e.key); err == nil {
+		return nil
+	} else if again := new(HostKeyError); errors.As(err, &again) && len(again.Known) > 0 {
+		return again
+	}
+	yes, err := k.AcceptHostKey(ctx, e)
+	if err != nil || !yes {
+		_ = k.refuse(ctx, id, e)
+		return e
+	}
+	if err := remember(h.file(), h.host(), e.key); err != nil {
+		return &Error{Doing: "write down the key of", Where: e.Host, Err: err, Hint: e.Accept}
+	}
+	return nil
 }
 
 // accept is the shell command that makes key the known one.
 func (h *hostKeys) accept(key ssh.PublicKey, changed bool) string {
-	line := xknownhosts.Normalize(h.lookup()) + " " + key.Type() + " " + base64.StdEncoding.EncodeToString(key.Marshal())
 	file := shellescape.Quote(h.file())
-	cmd := "echo " + shellescape.Quote(line) + " >> " + file
+	cmd := "echo " + shellescape.Quote(keyLine(h.host(), key)) + " >> " + file
 	if changed {
-		cmd = "ssh-keygen -R " + shellescape.Quote(xknownhosts.Normalize(h.lookup())) + " -f " + file + " && " + cmd
+		cmd = "ssh-keygen -R " + shellescape.Quote(h.host()) + " -f " + file + " && " + cmd
 	}
 	return cmd
+}
+
+func keyLine(host string, key ssh.PublicKey) string {
+	return host + " " + key.Type() + " " + base64.StdEncoding.EncodeToString(key.Marshal())
 }
 
 func (h *hostKeys) file() string {

@@ -30,10 +30,18 @@ type testServer struct {
 	allowed ssh.PublicKey
 	forward bool
 	silent  chan struct{} // closed: answers no more requests
+	// configure changes what the server wants of a login.
+	configure func(*ssh.ServerConfig)
+	// maxSessions is as sshd's, 0 for no limit.
+	maxSessions int
 
-	mu      sync.Mutex
-	refused int
-	conns   []net.Conn
+	mu       sync.Mutex
+	refused  int
+	logins   int
+	sessions int
+	streams  int
+	tooMany  int // sessions refused
+	conns    []net.Conn
 }
 
 func newKey(t *testing.T) (ed25519.PrivateKey, ssh.Signer) {
@@ -62,11 +70,23 @@ func writeKey(t *testing.T, key ed25519.PrivateKey) string {
 	return path
 }
 
-// lockKey puts a passphrase on a key file, one that is quick to open.
+// lockKey puts a passphrase on a key file.
 func lockKey(t *testing.T, path, passphrase string) string {
 	t.Helper()
-	if out, err := exec.Command("ssh-keygen", "-q", "-p", "-a", "1", "-P", "", "-N", passphrase, "-f", path).CombinedOutput(); err != nil {
-		t.Skipf("no key with a passphrase: %v %s", err, out)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.ParseRawPrivateKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte(passphrase))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
@@ -74,11 +94,16 @@ func lockKey(t *testing.T, path, passphrase string) string {
 // newServer starts one, and gives the target that leads to it.
 func newServer(t *testing.T) (*testServer, Target) {
 	t.Helper()
+	return newServerAt(t, "127.0.0.1:0")
+}
+
+func newServerAt(t *testing.T, at string) (*testServer, Target) {
+	t.Helper()
 	t.Setenv("SSH_AUTH_SOCK", "")
 	private, user := newKey(t)
 	_, host := newKey(t)
 	s := &testServer{t: t, key: host, allowed: user.PublicKey(), forward: true, silent: make(chan struct{})}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,16 +121,22 @@ func newServer(t *testing.T) (*testServer, Target) {
 			go s.serve(c)
 		}
 	}()
-	_, port, _ := net.SplitHostPort(s.addr)
+	ip, port, _ := net.SplitHostPort(s.addr)
 	n, _ := strconv.Atoi(port)
 	known := filepath.Join(t.TempDir(), "known_hosts")
 	if err := os.WriteFile(known, []byte(xknownhosts.Line([]string{s.addr}, host.PublicKey())+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return s, Target{
-		Name: "node1", Host: "127.0.0.1", Port: n, User: "root", Identities: []string{writeKey(t, private)}, Explicit: true,
+		Name: "node1", Host: ip, Port: n, User: "root", Identities: []string{writeKey(t, private)}, Explicit: true,
 		KnownHosts: []string{known}, ConnectTimeout: 5 * time.Second,
 	}
+}
+
+func (s *testServer) wants(f func(*ssh.ServerConfig)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.configure = f
 }
 
 // drop cuts all connections, as a power failure would end them.
@@ -129,12 +160,21 @@ func (s *testServer) serve(c net.Conn) {
 		return nil, nil
 	}}
 	cfg.AddHostKey(s.key)
+	s.mu.Lock()
+	configure := s.configure
+	s.mu.Unlock()
+	if configure != nil {
+		configure(cfg)
+	}
 	conn, chans, reqs, err := ssh.NewServerConn(c, cfg)
 	if err != nil {
 		c.Close()
 		return
 	}
 	defer conn.Close()
+	s.mu.Lock()
+	s.logins++
+	s.mu.Unlock()
 	go func() {
 		for r := range reqs {
 			select {
@@ -188,6 +228,14 @@ func (s *testServer) stream(n ssh.NewChannel, network, addr string) {
 		to.Close()
 		return
 	}
+	s.mu.Lock()
+	s.streams++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.streams--
+		s.mu.Unlock()
+	}()
 	go ssh.DiscardRequests(reqs)
 	go func() {
 		io.Copy(to, ch)
@@ -198,6 +246,20 @@ func (s *testServer) stream(n ssh.NewChannel, network, addr string) {
 }
 
 func (s *testServer) session(n ssh.NewChannel) {
+	s.mu.Lock()
+	if s.sessions++; s.maxSessions > 0 && s.sessions > s.maxSessions {
+		s.sessions--
+		s.tooMany++
+		s.mu.Unlock()
+		n.Reject(ssh.ConnectionFailed, "open failed")
+		return
+	}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.sessions--
+		s.mu.Unlock()
+	}()
 	ch, reqs, err := n.Accept()
 	if err != nil {
 		return

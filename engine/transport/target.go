@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +33,13 @@ type Target struct {
 	Explicit bool
 	// OnlyIdentities leaves out the agent's other keys.
 	OnlyIdentities bool
-	KnownHosts     []string
+	// Certificates are files of certificates for some of the keys.
+	Certificates []string
+	// Agent is the agent's socket, if not that of the environment; "none" for none.
+	Agent      string
+	KnownHosts []string
+	// Others are further ways to the same server, tried in turn where none answers.
+	Others []Target
 	// Jump are the servers on the way, the nearest to us first.
 	Jump           []Target
 	ConnectTimeout time.Duration
@@ -40,8 +48,11 @@ type Target struct {
 // Address is host:port.
 func (t Target) Address() string { return net.JoinHostPort(t.Host, strconv.Itoa(t.Port)) }
 
+// all are the ways to the server, best first.
+func (t Target) all() []Target { return append([]Target{t}, t.Others...) }
+
 // maxJumps bounds a chain, which may come from files that refer to each other.
-const maxJumps = 8
+const maxJumps = 64
 
 var (
 	usualIdentities = []string{"~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"}
@@ -59,25 +70,33 @@ func Resolve(cfg config.Config, node config.Node) (Target, error) {
 	if err := r.readFile(); err != nil {
 		return fail(err)
 	}
-	host, port, err := splitAddress(node.Address)
-	if err != nil {
-		return fail(err)
-	}
-	t, err := r.target(hop{
-		host: host, port: port, user: node.User, identity: node.IdentityFile, knownHosts: node.KnownHosts,
-	})
-	if err != nil {
-		return fail(err)
-	}
-	t.Name = node.Name
-	jump := node.Jump
-	if jump == "" {
-		if jump, err = r.jumpOf(host); err != nil {
+	var t Target
+	for i, address := range append([]string{node.Address}, node.Addresses...) {
+		host, port, err := splitAddress(address)
+		if err != nil {
 			return fail(err)
 		}
-	}
-	if t.Jump, err = r.chain(jump, 0); err != nil {
-		return fail(err)
+		way, err := r.target(hop{
+			host: host, port: port, user: node.User, identity: node.IdentityFile, knownHosts: node.KnownHosts,
+		})
+		if err != nil {
+			return fail(err)
+		}
+		way.Name = node.Name
+		if i > 0 {
+			t.Others = append(t.Others, way)
+			continue
+		}
+		t = way
+		jump := node.Jump
+		if jump == "" {
+			if jump, err = r.jumpOf(host); err != nil {
+				return fail(err)
+			}
+		}
+		if t.Jump, err = r.chain(jump, nil); err != nil {
+			return fail(err)
+		}
 	}
 	return t, nil
 }
@@ -151,6 +170,10 @@ func (r *resolver) target(h hop) (Target, error) {
 	t.User = first(h.user, differs(r.cfg.User, def.User), r.get(h.host, "User"), def.User)
 	t.KeyAlias = r.get(h.host, "HostKeyAlias")
 	t.OnlyIdentities = strings.EqualFold(r.get(h.host, "IdentitiesOnly"), "yes")
+	t.Certificates = expandAll(r.getAll(h.host, "CertificateFile"), t)
+	if v := r.get(h.host, "IdentityAgent"); v != "" {
+		t.Agent = expand(os.ExpandEnv(v), t)
+	}
 
 	if one := first(h.identity, differs(r.cfg.IdentityFile, def.IdentityFile)); one != "" {
 		t.Identities, t.Explicit = []string{expand(one, t)}, true
@@ -181,12 +204,10 @@ func (r *resolver) jumpOf(alias string) (string, error) {
 }
 
 // chain resolves "user@host:port,…". The first may itself lie behind others.
-func (r *resolver) chain(spec string, depth int) ([]Target, error) {
+// before are the names that led here.
+func (r *resolver) chain(spec string, before []string) ([]Target, error) {
 	if spec == "" || strings.EqualFold(spec, "none") {
 		return nil, nil
-	}
-	if depth > maxJumps {
-		return nil, errors.New("the chain of jump hosts goes in a circle")
 	}
 	var chain []Target
 	for i, part := range strings.Split(spec, ",") {
@@ -204,11 +225,15 @@ func (r *resolver) chain(spec string, depth int) ([]Target, error) {
 			return nil, err
 		}
 		if i == 0 {
-			before, err := r.jumpOf(host)
+			further, err := r.jumpOf(host)
 			if err != nil {
 				return nil, err
 			}
-			if chain, err = r.chain(before, depth+1); err != nil {
+			path := append(slices.Clone(before), host)
+			if slices.Contains(before, host) || len(path) > maxJumps {
+				return nil, fmt.Errorf("the chain of jump hosts goes in a circle: %s", strings.Join(path, ", then "))
+			}
+			if chain, err = r.chain(further, path); err != nil {
 				return nil, err
 			}
 		}
@@ -225,7 +250,8 @@ func splitAddress(s string) (host string, port int, err error) {
 	if s == "" {
 		return "", 0, errors.New("the address is empty")
 	}
-	if net.ParseIP(s) != nil || !strings.Contains(s, ":") {
+	// netip takes a zone as well: fe80::1%eth0.
+	if _, err := netip.ParseAddr(s); err == nil || !strings.Contains(s, ":") {
 		return s, 0, nil
 	}
 	host, p, err := net.SplitHostPort(s)
@@ -283,7 +309,7 @@ func expand(path string, t Target) string {
 }
 
 func expandAll(paths []string, t Target) []string {
-	out := make([]string, 0, len(paths))
+	var out []string
 	for _, p := range paths {
 		out = append(out, expand(strings.Trim(p, `"`), t))
 	}

@@ -2,7 +2,9 @@ package virt
 
 import (
 	"encoding/xml"
+	"strconv"
 	"strings"
+	"time"
 
 	"libvirt.org/go/libvirtxml"
 
@@ -15,8 +17,8 @@ const JobNamespace = "https://horcrux.dev/xmlns/job/1"
 
 // Roles in the mark of a move.
 const (
-	RoleMoving    = "moving"
-	RoleTombstone = "tombstone"
+	RoleMoving    = string(model.RoleMoving)
+	RoleTombstone = string(model.RoleTombstone)
 )
 
 // agentChannel is the name that libvirt itself looks for.
@@ -60,6 +62,8 @@ type Domain struct {
 	// Job and JobRole are the mark of a move, if one is there.
 	Job     model.JobID
 	JobRole string
+	// Mark is all of it.
+	Mark model.Mark
 }
 
 // DiskXML is one disk with what only its XML says.
@@ -126,7 +130,8 @@ func ParseDomain(text string) (Domain, error) {
 		d.readDevices(x.Devices)
 	}
 	if x.Metadata != nil {
-		d.Job, d.JobRole = readMark(x.Metadata.XML)
+		d.Mark = readMark(x.Metadata.XML)
+		d.Job, d.JobRole = d.Mark.Job, string(d.Mark.Role)
 	}
 	return d, nil
 }
@@ -182,15 +187,15 @@ func (d *Domain) readBoot(x *libvirtxml.Domain) {
 
 // readMark finds the mark of a move among the domain's metadata, whatever its
 // element is called.
-func readMark(inner string) (model.JobID, string) {
+func readMark(inner string) model.Mark {
 	if !strings.Contains(inner, JobNamespace) {
-		return "", ""
+		return model.Mark{}
 	}
 	d := xml.NewDecoder(strings.NewReader("<m>" + inner + "</m>"))
 	for depth := 0; ; {
 		token, err := d.Token()
 		if err != nil {
-			return "", ""
+			return model.Mark{}
 		}
 		switch e := token.(type) {
 		case xml.StartElement:
@@ -203,14 +208,41 @@ func readMark(inner string) (model.JobID, string) {
 	}
 }
 
-func markOf(e xml.StartElement) (id model.JobID, role string) {
+// mostCopies bounds the disks that a mark may name.
+const mostCopies = 64
+
+func markOf(e xml.StartElement) (m model.Mark) {
 	for _, a := range e.Attr {
-		switch a.Name {
-		case xml.Name{Local: "id"}:
-			id = model.JobID(Clean(a.Value))
-		case xml.Name{Local: "role"}:
-			role = Clean(a.Value)
+		if a.Name.Space != "" {
+			continue
+		}
+		v := Clean(a.Value)
+		switch a.Name.Local {
+		case "id":
+			m.Job = model.JobID(v)
+		case "role":
+			m.Role = model.MarkRole(v)
+		case "from":
+			m.From = model.NodeName(v)
+		case "to":
+			m.To = model.NodeName(v)
+		case "by":
+			m.By = v
+		case "console":
+			m.Console = v
+		case "since":
+			m.Since, _ = time.Parse(time.RFC3339, v)
+		case "beat":
+			m.Beat, _ = strconv.ParseUint(v, 10, 64)
+		case "was":
+			m.Was = model.DomainState(v)
+		case "autostart":
+			m.Autostart = v == "on"
+		case "copies":
+			if f := strings.Fields(v); len(f) <= mostCopies {
+				m.Copies = f
+			}
 		}
 	}
-	return id, role
+	return m
 }

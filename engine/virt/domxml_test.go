@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -52,6 +53,7 @@ func TestParseDomain(t *testing.T) {
 		NVRAM: "/var/lib/libvirt/qemu/nvram/web_VARS.fd", NVRAMTemplate: "/usr/share/OVMF/OVMF_VARS_4M.fd",
 		TPM: "emulator", Kernel: "/boot/vmlinuz", Initrd: "/boot/initrd", LaunchSecurity: "sev", Hugepages: true,
 		Job: "web-20261123-1", JobRole: RoleTombstone,
+		Mark: model.Mark{Job: "web-20261123-1", Role: model.RoleTombstone},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -106,5 +108,24 @@ func TestScaled(t *testing.T) {
 		if got := scaled(c.v, c.unit, 1<<10); got != c.want {
 			t.Errorf("%d %q is %d, want %d", c.v, c.unit, got, c.want)
 		}
+	}
+}
+
+func TestMarkIsReadWhole(t *testing.T) {
+	const xml = `<domain type='qemu'><name>web</name><metadata><h:job xmlns:h='https://horcrux.dev/xmlns/job/1' id='abc234' role='moving' from='node1' to='node2'
+		by='root@jump1 from 10.0.0.1' console='00112233445566ff' since='2026-11-25T12:00:00Z' autostart='on' copies='vda vdb' beat='7' was='running'/></metadata></domain>`
+	d, err := ParseDomain(xml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := model.Mark{
+		Job: "abc234", Role: model.RoleMoving, From: "node1", To: "node2", By: "root@jump1 from 10.0.0.1", Console: "00112233445566ff",
+		Since: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC), Autostart: true, Copies: []string{"vda", "vdb"}, Beat: 7, Was: model.StateRunning,
+	}
+	if diff := cmp.Diff(want, d.Mark); diff != "" {
+		t.Error(diff)
+	}
+	if d.Mark.Whose() == "" || d.Job != "abc234" {
+		t.Errorf("%+v", d)
 	}
 }

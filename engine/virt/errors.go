@@ -34,6 +34,7 @@ const (
 	CodeMigratePersist      uint32 = 69
 	CodeArgumentUnsupported uint32 = 74
 	CodeOperationAborted    uint32 = 78
+	CodeNoDomainSnapshot    uint32 = 72
 	CodeNoMetadata          uint32 = 80
 	CodeMigrateUnsafe       uint32 = 81
 	CodeAgentUnresponsive   uint32 = 86

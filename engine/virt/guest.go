@@ -32,6 +32,21 @@ func (c *Conn) QMP(ctx context.Context, uuid model.UUID, command string, args an
 	})
 }
 
+// BaseRAM is the RAM that QEMU gave the guest at its start, in bytes.
+func (c *Conn) BaseRAM(ctx context.Context, uuid model.UUID) (uint64, error) {
+	answer, err := c.QMP(ctx, uuid, "query-memory-size-summary", nil)
+	if err != nil {
+		return 0, err
+	}
+	var size struct {
+		Base uint64 `json:"base-memory"`
+	}
+	if err := json.Unmarshal(answer, &size); err != nil {
+		return 0, &Error{Doing: "read QEMU's answer to query-memory-size-summary", Host: c.name, Err: err}
+	}
+	return size.Base, nil
+}
+
 // Agent asks the guest's agent; timeout (whole seconds, at least one) is
 // libvirt's own, so that the daemon does not wait longer than we do.
 func (c *Conn) Agent(ctx context.Context, uuid model.UUID, command string, args any, timeout time.Duration) (json.RawMessage, error) {

@@ -20,6 +20,14 @@ const (
 	layoutError  = "iiis" // remote_error, as far as the library reads it
 )
 
+const (
+	// maxList is the longest list that libvirt's own protocol allows
+	// (REMOTE_DOMAIN_LIST_MAX and its like).
+	maxList = 16384
+	// maxString is REMOTE_STRING_MAX, and that of a migration cookie.
+	maxString = 4 << 20
+)
+
 var replies = map[uint32]string{
 	1:   "",                                      // CONNECT_OPEN
 	4:   "h",                                     // CONNECT_GET_VERSION
@@ -29,9 +37,12 @@ var replies = map[uint32]string{
 	14:  "s",                                     // DOMAIN_GET_XML_DESC
 	15:  "i",                                     // DOMAIN_GET_AUTOSTART
 	24:  layoutDomain,                            // DOMAIN_LOOKUP_BY_UUID
+	27:  "",                                      // DOMAIN_REBOOT
 	28:  "",                                      // DOMAIN_RESUME
 	29:  "",                                      // DOMAIN_SET_AUTOSTART
 	34:  "",                                      // DOMAIN_SUSPEND
+	43:  "s",                                     // NETWORK_GET_XML_DESC
+	44:  "i",                                     // NETWORK_GET_AUTOSTART
 	45:  "s",                                     // NETWORK_GET_BRIDGE_NAME
 	59:  "s",                                     // CONNECT_GET_HOSTNAME
 	60:  "i",                                     // CONNECT_SUPPORTS_FEATURE
@@ -52,23 +63,31 @@ var replies = map[uint32]string{
 	164: "",                                      // DOMAIN_ABORT_JOB
 	166: "",                                      // DOMAIN_MIGRATE_SET_MAX_DOWNTIME
 	183: "i",                                     // DOMAIN_HAS_MANAGED_SAVE_IMAGE
+	185: "s" + layoutDomain,                      // DOMAIN_SNAPSHOT_CREATE_XML
+	186: "s",                                     // DOMAIN_SNAPSHOT_GET_XML_DESC
 	187: "i",                                     // DOMAIN_SNAPSHOT_NUM
+	192: "",                                      // DOMAIN_REVERT_TO_SNAPSHOT
+	193: "",                                      // DOMAIN_SNAPSHOT_DELETE
 	194: "hhh",                                   // DOMAIN_GET_BLOCK_INFO
 	196: layoutDomain,                            // DOMAIN_CREATE_WITH_FLAGS
+	201: "",                                      // DOMAIN_OPEN_CONSOLE
 	207: "",                                      // DOMAIN_MIGRATE_SET_MAX_SPEED
 	212: "ii",                                    // DOMAIN_GET_STATE
 	227: "[sh]i",                                 // NODE_GET_CPU_STATS
 	228: "[sh]i",                                 // NODE_GET_MEMORY_STATS
 	231: "",                                      // DOMAIN_UNDEFINE_FLAGS
+	237: "",                                      // DOMAIN_BLOCK_JOB_ABORT
 	238: "iihhh",                                 // DOMAIN_GET_BLOCK_JOB_INFO
 	239: "",                                      // DOMAIN_BLOCK_JOB_SET_SPEED
 	258: "",                                      // DOMAIN_SHUTDOWN_FLAGS
 	264: "",                                      // DOMAIN_SET_METADATA
 	265: "s",                                     // DOMAIN_GET_METADATA
 	273: "[" + layoutDomain + "]i",               // CONNECT_LIST_ALL_DOMAINS
+	274: "[s" + layoutDomain + "]i",              // DOMAIN_LIST_ALL_SNAPSHOTS
 	281: "[" + layoutObject + "]i",               // CONNECT_LIST_ALL_STORAGE_POOLS
 	282: "[" + layoutVolume + "]i",               // STORAGE_POOL_LIST_ALL_VOLUMES
 	283: "[" + layoutObject + "]i",               // CONNECT_LIST_ALL_NETWORKS
+	290: "",                                      // DOMAIN_BLOCK_COMMIT
 	298: "i" + layoutParams,                      // DOMAIN_GET_JOB_STATS
 	302: "ss",                                    // DOMAIN_MIGRATE_BEGIN3_PARAMS
 	303: "s[s]",                                  // DOMAIN_MIGRATE_PREPARE3_PARAMS
@@ -82,6 +101,7 @@ var replies = map[uint32]string{
 	353: "[s[s][isi]]",                           // DOMAIN_INTERFACE_ADDRESSES
 	364: "",                                      // DOMAIN_MIGRATE_START_POST_COPY
 	393: "i",                                     // CONNECT_COMPARE_HYPERVISOR_CPU
+	442: "",                                      // DOMAIN_ABORT_JOB_FLAGS
 }
 
 var qemuReplies = map[uint32]string{
@@ -152,6 +172,9 @@ func walkArray(layout string, p []byte) (rest []byte, ok bool) {
 	}
 	count := binary.BigEndian.Uint32(p)
 	p = p[4:]
+	if count > maxList {
+		return nil, false
+	}
 	for range count {
 		if p, ok = walk(layout, p); !ok {
 			return nil, false
@@ -166,6 +189,9 @@ func stringLen(p []byte) (int, bool) {
 		return 0, false
 	}
 	n := uint64(binary.BigEndian.Uint32(p))
+	if n > maxString {
+		return 0, false
+	}
 	n = 4 + (n+3)&^3
 	return int(min(n, maxPacket+1)), n <= uint64(len(p))
 }

@@ -154,7 +154,11 @@ func (c *Conn) MigrateFinish(ctx context.Context, p MigrateParams, cookie []byte
 	if p.DestName == "" {
 		return nil, &Error{Doing: doing, Host: c.name, Err: errors.New("the domain's name is not given")}
 	}
-	cookieOut, err = call(ctx, c, doing, probing, func(l *libvirt.Libvirt) ([]byte, error) {
+	limit := probing
+	if flags&MigratePostcopy != 0 && !cancelled {
+		limit = endless // it lasts until the last page of memory has come
+	}
+	cookieOut, err = call(ctx, c, doing, limit, func(l *libvirt.Libvirt) ([]byte, error) {
 		_, cookie, err := l.DomainMigrateFinish3Params(p.typed(false), cookie, uint32(flags&^sourceOnly), flagOf(cancelled))
 		return cookie, err
 	})
@@ -184,5 +188,13 @@ func flagOf(b bool) int32 {
 func (c *Conn) StartPostCopy(ctx context.Context, uuid model.UUID) error {
 	return actOn(ctx, c, uuid, "switch the move to post-copy", slow, func(l *libvirt.Libvirt, d libvirt.Domain) error {
 		return l.DomainMigrateStartPostCopy(d, 0)
+	})
+}
+
+// PausePostCopy breaks a post-copy off whose line carries nothing any more, so
+// that it can be started again on a new one. Nothing is lost by it.
+func (c *Conn) PausePostCopy(ctx context.Context, uuid model.UUID) error {
+	return actOn(ctx, c, uuid, "break off the post-copy", slow, func(l *libvirt.Libvirt, d libvirt.Domain) error {
+		return l.DomainAbortJobFlags(d, uint32(libvirt.DomainAbortJobPostcopy))
 	})
 }

@@ -70,6 +70,7 @@ func (c *Conn) pool(ctx context.Context, p libvirt.StoragePool) (model.Pool, err
 // Volume is one storage volume; sizes are bytes.
 type Volume struct {
 	Key, Name, Pool, Path, Format  string
+	Backing, BackingFormat         string // what lies under it, if anything
 	Capacity, Allocation, Physical uint64
 }
 
@@ -113,6 +114,12 @@ func (c *Conn) volume(ctx context.Context, raw libvirt.StorageVol) (Volume, erro
 		v.Path = x.Target.Path
 		if x.Target.Format != nil {
 			v.Format = Clean(x.Target.Format.Type)
+		}
+	}
+	if b := x.BackingStore; b != nil {
+		v.Backing = b.Path
+		if b.Format != nil {
+			v.BackingFormat = Clean(b.Format.Type)
 		}
 	}
 	for _, s := range []struct {

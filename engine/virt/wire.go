@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // The packet format of libvirt's RPC: a length that counts itself, six words
@@ -24,6 +26,7 @@ const (
 	typeCall    = 0
 	typeReply   = 1
 	typeMessage = 2
+	typeStream  = 3
 
 	procConnectOpen = 1
 )
@@ -48,12 +51,18 @@ type wire struct {
 	// when the stream ends; so the end of the stream waits for it.
 	opened    chan struct{}
 	sawOpen   bool // reader only
+	unasked   int  // packets that answer nothing since unaskedAt; pump only
+	unaskedAt time.Time
 	unread    []byte
 	pong      chan struct{}
 	closeOnce sync.Once
 
 	writeMu sync.Mutex
 	out     []byte
+
+	// console takes the stream packets of the one console that a connection of
+	// its own may carry; the library would hold up everything behind them.
+	console atomic.Pointer[Console]
 
 	mu      sync.Mutex
 	err     error
@@ -99,7 +108,17 @@ func (w *wire) pump() {
 			w.fail(err)
 			return
 		}
+		if word(p, 4) == typeStream {
+			if c := w.console.Load(); c != nil {
+				c.arrived(p)
+				continue
+			}
+		}
 		if !w.wanted(p) {
+			if w.flooded() {
+				w.fail(fmt.Errorf("the daemon sends more than %d packets a second that nobody asked for", maxUnasked))
+				return
+			}
 			continue
 		}
 		if !fitsReply(p) {
@@ -112,6 +131,19 @@ func (w *wire) pump() {
 			return
 		}
 	}
+}
+
+// maxUnasked is far above what events of ten thousand domains come to.
+const maxUnasked = 20000
+
+// flooded counts packets that nobody asked for, so that a daemon cannot keep
+// our processors busy with them.
+func (w *wire) flooded() bool {
+	if now := time.Now(); now.Sub(w.unaskedAt) > time.Second {
+		w.unasked, w.unaskedAt = 0, now
+	}
+	w.unasked++
+	return w.unasked > maxUnasked
 }
 
 // readPacket reads one packet and checks what the library does not.
@@ -247,6 +279,9 @@ func (w *wire) Write(b []byte) (int, error) {
 			break
 		}
 		if word(w.out, 4) == typeCall {
+			if c := w.console.Load(); c != nil && word(w.out, 3) == procOpenConsole {
+				c.serial.Store(word(w.out, 5))
+			}
 			w.mu.Lock()
 			w.waiting[word(w.out, 5)] = struct{}{}
 			w.mu.Unlock()

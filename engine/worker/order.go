@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"horcrux/config"
+	"horcrux/engine/audit"
 	"horcrux/engine/jobs"
 	"horcrux/engine/model"
 )
@@ -34,6 +35,8 @@ const (
 	Move    Purpose = "move"    // from the plan to the checks, and on to confirm if wished
 	Confirm Purpose = "confirm" // let go of the source's leftovers
 	Recover Purpose = "recover" // settle what a lost process left
+	Restore Purpose = "restore" // boot the source's frozen disks after the guest died on the target
+	Keep    Purpose = "keep"    // carry out a person's choice of the node that has the VM
 )
 
 // Order is all that a job's process is told.
@@ -43,11 +46,16 @@ type Order struct {
 	Job      model.JobID   `json:"job"`
 	Plan     *model.Plan   `json:"plan,omitempty"`
 	By       string        `json:"by"`
+	Who      audit.Actor   `json:"who"`
 	Config   config.Config `json:"config"`
 	// SendsBack is the job whose move this one takes back.
 	SendsBack model.JobID `json:"sends_back,omitempty"`
+	// Keep is the node that a person chose.
+	Keep model.NodeName `json:"keep,omitempty"`
 	// Passphrases by identity file; they are on no disk and in no argument.
 	Passphrases map[string]string `json:"passphrases,omitempty"`
+	// Answers that servers were given, by the question; as secret.
+	Answers map[string][]string `json:"answers,omitempty"`
 }
 
 // startWithin is how long a process may take to open its journal.
@@ -56,7 +64,7 @@ const startWithin = 15 * time.Second
 // Spawn starts the process of a job and returns once its journal is open. The
 // process goes on when the caller ends.
 func Spawn(ctx context.Context, argv []string, store *jobs.Store, o Order) error {
-	logFile, err := os.OpenFile(filepath.Join(store.Dir(o.Job), jobs.LogFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	logFile, err := os.OpenFile(filepath.Join(store.Dir(o.Job), jobs.LogFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return fmt.Errorf("cannot start the process of job %s: %w", o.Job, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"horcrux/engine/ends"
 	"horcrux/engine/event"
 	"horcrux/engine/journal"
+	"horcrux/engine/migrate"
 	"horcrux/engine/model"
 )
 
@@ -30,7 +31,7 @@ func (p *process) move(ctx context.Context) {
 		p.refuse(err, time.Since(began))
 		return
 	}
-	r := job.Run(ctx)
+	r := p.ask(ctx, job, job.Run(ctx))
 	r.Duration = time.Since(began)
 	if r.Outcome == model.OutcomeDone && p.plan().Options.AutoConfirm {
 		r = p.letGo(ctx, r)
@@ -40,6 +41,29 @@ func (p *process) move(ctx context.Context) {
 	}
 	p.awaitConfirm(r)
 	p.end(r)
+}
+
+// notBegun ends a move that left the queue before its turn.
+func (p *process) notBegun(err error, took time.Duration) {
+	p.phase(model.PhaseQueue, model.PhaseSkipped, err.Error())
+	r := model.Result{
+		Outcome: model.OutcomeRefused, Owner: p.plan().From, Reason: err.Error(), Duration: took,
+		Next: "nothing was changed; the move can be started again at any time",
+	}
+	if errors.Is(err, migrate.ErrAborted) {
+		r.Reason = "aborted by the user while it waited in the queue"
+	}
+	p.end(r)
+}
+
+// nothingDone tells that no record announces anything that could have been
+// done to a host.
+func nothingDone(last journal.Kind) bool {
+	switch last {
+	case journal.Planned, journal.Queued, journal.Admitted, journal.Replanned:
+		return true
+	}
+	return false
 }
 
 func (p *process) refuse(err error, took time.Duration) {
@@ -75,13 +99,17 @@ func (p *process) letGo(ctx context.Context, r model.Result) model.Result {
 
 func (p *process) confirm(ctx context.Context) {
 	r := model.Result{Outcome: model.OutcomeDone, Owner: p.plan().To}
+	restored := p.journal.View().Restored
+	if restored {
+		r.Outcome, r.Owner = model.OutcomeUndone, p.plan().From
+	}
 	src, dst, err := p.ends(ctx, true)
 	if err == nil {
 		err = p.build(src, dst).Confirm(ctx)
 	}
 	if err != nil {
 		r.Outcome, r.Reason = model.OutcomePerson, err.Error()
-		r.Next = fmt.Sprintf("the VM is on %s; nothing it needs was touched; mend the cause, then confirm again", p.plan().To)
+		r.Next = fmt.Sprintf("the VM is on %s; nothing it needs was touched; mend the cause, then confirm again", r.Owner)
 	} else {
 		r.Confirmed = true
 	}
@@ -89,12 +117,57 @@ func (p *process) confirm(ctx context.Context) {
 }
 
 func (p *process) recover(ctx context.Context) {
+	// What was settled and written down needs no more than to be said: the VM may
+	// be anywhere by now.
+	if v := p.journal.View(); v.Over && v.Result != nil && len(v.Debts) == 0 {
+		p.end(*v.Result)
+		return
+	}
+	if nothingDone(p.journal.View().Last) {
+		p.notBegun(errors.New("its process ended before the move began"), 0)
+		return
+	}
 	src, dst, err := p.ends(ctx, false)
 	if err != nil {
 		p.end(model.Result{Outcome: model.OutcomePerson, Reason: err.Error(), Next: "put the node back into the configuration, then run: horcrux recover"})
 		return
 	}
-	r := p.build(src, dst).Recover(ctx)
+	job := p.build(src, dst)
+	r := p.ask(ctx, job, job.Recover(ctx))
+	p.awaitConfirm(r)
+	p.end(r)
+}
+
+// ask adds to a result that only a person can go on from what that person needs
+// to know.
+func (p *process) ask(ctx context.Context, job *migrate.Job, r model.Result) model.Result {
+	if r.Outcome != model.OutcomePerson {
+		return r
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), factsWithin)
+	defer cancel()
+	r.Decide = job.Facts(ctx)
+	return r
+}
+
+// factsWithin bounds the second look at two hosts of which one may be silent.
+const factsWithin = 20 * time.Second
+
+// keep carries out what a person chose, or a restore of the source.
+func (p *process) keep(ctx context.Context) {
+	src, dst, err := p.ends(ctx, false)
+	if err != nil {
+		p.end(model.Result{Outcome: model.OutcomePerson, Reason: err.Error(), Next: "put the node back into the configuration, then try again"})
+		return
+	}
+	job := p.build(src, dst)
+	var r model.Result
+	if p.order.Purpose == Restore {
+		r = job.Restore(ctx)
+	} else {
+		r = job.Keep(ctx, p.order.Keep)
+	}
+	r = p.ask(ctx, job, r)
 	p.awaitConfirm(r)
 	p.end(r)
 }

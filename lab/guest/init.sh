@@ -6,7 +6,7 @@
 /bin/busybox --install -s /bin
 export PATH=/sbin:/bin
 
-agent=0 http=0 ip= dirty=0 rate=0 write=0 name=guest
+agent=0 http=0 ip= dirty=0 rate=0 write=0 ledger=0 name=guest
 for word in $(cat /proc/cmdline); do
 	case $word in
 	lab.agent=*) agent=${word#*=} ;;
@@ -15,6 +15,7 @@ for word in $(cat /proc/cmdline); do
 	lab.dirty=*) dirty=${word#*=} ;;
 	lab.rate=*) rate=${word#*=} ;;
 	lab.write=*) write=${word#*=} ;;
+	lab.ledger=*) ledger=${word#*=} ;;
 	lab.name=*) name=${word#*=} ;;
 	esac
 done
@@ -27,19 +28,35 @@ mount -t tmpfs tmpfs /run
 mount -t tmpfs -o size=95% tmpfs /ram
 ifconfig lo 127.0.0.1 up
 [ -n "$ip" ] && ip addr add "$ip" dev eth0 && ip link set eth0 up
+# After a crash the maps of a file system without a journal are behind what was
+# synced: mounted as it is, it would give blocks in use away once more.
+e2fsck -p /dev/vda || e2fsck -y /dev/vda
 mount -t ext4 -o noatime /dev/vda /data || echo "lab: no data disk"
 boot=$(cat /proc/sys/kernel/random/boot_id)
+
+# Every fourth beat one block of the ledger is written: 16 KiB of its own number
+# over and over, at its place in a ring of 64. It is on the disk before the beat
+# that tells of it, so whoever knows the last beat knows the whole file.
+ledger_block() {
+	yes "$1" | head -c 16384 | dd of=/data/ledger bs=16384 count=1 seek=$(($1 % 64)) conv=notrunc iflag=fullblock 2>/dev/null
+	sync /data/ledger
+}
 
 # A line a beat: counter, uptime, boot id. Each is on the disk before the next
 # begins. The counter goes on after a reboot, the boot id tells of it.
 heartbeat() {
 	n=$(tail -n 1 /data/heartbeat 2>/dev/null | cut -d ' ' -f 1)
 	case $n in '' | *[!0-9]*) n=0 ;; esac
+	# A guest with a ledger may be killed and started again: without a journal the
+	# file system's own maps must then be on the disk as well.
+	whole=/data/heartbeat
+	[ "$ledger" = 1 ] && whole=
 	while :; do
 		n=$((n + 1))
 		read -r up _ </proc/uptime
 		line="$n $up $boot"
-		echo "$line" >>/data/heartbeat && sync /data/heartbeat
+		[ "$ledger" = 1 ] && [ $((n % 4)) = 0 ] && ledger_block $((n / 4))
+		echo "$line" >>/data/heartbeat && sync $whole
 		echo "$line" >/www/beat
 		usleep 180000
 	done

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"slices"
+	"strings"
 
 	"horcrux/engine/model"
 	"horcrux/ui/bind"
@@ -41,10 +42,12 @@ type Cluster struct {
 	fuzzy   bool
 	sort    string
 	reverse bool
+	grouped bool // by node, before any other order
 	input   widget.Input
 	typing  bool
 	marks   map[model.UUID]bool
 	last    rowKey // where a range of marks begins
+	used    bool   // a person has done something here
 }
 
 // NewCluster makes the page with its cursor on the first VM.
@@ -63,6 +66,9 @@ func (c *Cluster) Typing() bool { return c.typing }
 // Update implements Screen.
 func (c *Cluster) Update(msg any) (Screen, []Intent) {
 	var out []Intent
+	if _, values := msg.(*Env); !values {
+		c.used = true
+	}
 	switch m := msg.(type) {
 	case *Env:
 		c.setEnv(m)
@@ -76,6 +82,12 @@ func (c *Cluster) Update(msg any) (Screen, []Intent) {
 			c.refilter()
 		}
 	case Answered:
+		if acts, ok := powerAnswered(c.env, m, c.chosen()); ok {
+			return c, acts
+		}
+		if m.ID == "columns" {
+			return c, []Intent{Columns{Hidden: strings.FieldsFunc(m.Value, func(r rune) bool { return r == ',' })}}
+		}
 		if m.ID == "sort" {
 			c.reverse = c.sort == m.Value && !c.reverse
 			c.sort = m.Value
@@ -115,6 +127,9 @@ func (c *Cluster) refilter() {
 	if !c.fuzzy {
 		c.names.sort(vms, c.order, c.sort, c.reverse)
 	}
+	if c.grouped {
+		byNode(vms, c.env.Cluster.Nodes, c.order)
+	}
 	exact, any := -1, -1
 	for row, i := range c.order {
 		if vms[i].UUID != c.vm.uuid {
@@ -128,6 +143,7 @@ func (c *Cluster) refilter() {
 		}
 	}
 	switch { // a VM that has moved is followed to where it is now
+	case !c.used: // the first node to answer must not choose the row
 	case exact >= 0 && !vms[c.order[exact]].Tombstone:
 		c.vms.Cursor = exact
 	case any >= 0:
@@ -208,6 +224,11 @@ func (c *Cluster) do(id string) []Intent {
 	if c.move(id) {
 		return nil
 	}
+	if c.focus == paneVMs {
+		if out, ok := power(c.env, id, c.chosen()); ok {
+			return out
+		}
+	}
 	switch id {
 	case "esc":
 		switch {
@@ -230,6 +251,15 @@ func (c *Cluster) do(id string) []Intent {
 	case "reverse":
 		c.reverse = !c.reverse
 		c.refilter()
+	case "group":
+		c.grouped = !c.grouped
+		c.refilter()
+	case "columns":
+		return []Intent{Choose{ID: "columns", Menu: widget.Checklist{Title: "columns", Items: vmColumns, Off: c.env.Hidden}}}
+	case "matrix":
+		if vms := c.chosen(); len(vms) > 0 {
+			return []Intent{OpenMatrix{VMs: vms}}
+		}
 	case "open":
 		return c.open()
 	case "migrate":
@@ -257,7 +287,7 @@ func (c *Cluster) open() []Intent {
 		}
 	case paneVMs:
 		if v := c.current(); v != nil {
-			return []Intent{OpenVM{v.UUID, v.Node}}
+			return []Intent{OpenVM{UUID: v.UUID, Node: v.Node}}
 		}
 	case paneJobs:
 		if c.job != "" {
@@ -280,9 +310,12 @@ func (c *Cluster) Scope() bind.Scope {
 	s := bind.Scope{
 		{ID: "migrate", Keys: []string{"m"}, Title: "migrate", Help: "move the VM under the cursor, or the marked ones", Group: "VMs", Class: bind.Asked, Rank: 1, Disabled: why},
 		{ID: "open", Keys: []string{"enter"}, Title: "open", Help: "open what is under the cursor: a VM, a node, a job", Group: "look", Rank: 2},
-		{ID: "filter", Keys: []string{"/"}, Title: "filter", Help: "show VMs that match as you type: words, !not, node:x, state:x", Group: "look", Rank: 3},
+		{ID: "filter", Keys: []string{"/"}, Title: "filter", Help: "show VMs that match as you type: words, !not, node:x, state:x, tag:x", Group: "look", Rank: 3},
 		{ID: "sort", Keys: []string{"s"}, Title: "sort", Help: "choose the order of the VMs", Group: "look", Rank: 5},
 		{ID: "reverse", Keys: []string{"S"}, Title: "reverse", Help: "turn the order round", Group: "look"},
+		{ID: "group", Keys: []string{"N"}, Title: "by node", Help: "group the VMs by node, or not", Group: "look"},
+		{ID: "columns", Keys: []string{"w"}, Title: "columns", Help: "choose the columns of the VMs", Group: "look"},
+		{ID: "matrix", Keys: []string{"x"}, Title: "where to", Help: "for the marked VMs, each node with what stands against a move there", Group: "VMs", Disabled: onVMs},
 		{ID: "next-pane", Keys: []string{"tab"}, Title: "pane", Help: "go to the next pane: nodes, VMs, jobs", Group: "move", Rank: 6},
 		{ID: "previous-pane", Keys: []string{"shift+tab"}, Show: "shift-tab", Title: "pane back", Help: "go to the pane before", Group: "move"},
 		{ID: "mark", Keys: []string{"space"}, Title: "mark", Help: "mark the VM under the cursor, and go on", Group: "VMs", Rank: 4, Disabled: onVMs},
@@ -291,5 +324,17 @@ func (c *Cluster) Scope() bind.Scope {
 		{ID: "unmark", Keys: []string{"u"}, Title: "unmark", Help: "take all marks away", Group: "VMs"},
 		{ID: "esc", Keys: []string{"esc"}, Title: "clear", Help: "take the filter away, then the marks", Group: "look"},
 	}
-	return append(s, bind.Move()...)
+	var vms []model.VM
+	if c.focus == paneVMs {
+		vms = c.chosen()
+	}
+	return append(append(s, powerScope(c.env, vms)...), bind.Move()...)
+}
+
+// LooksAt implements Looker.
+func (c *Cluster) LooksAt() Target {
+	if v := c.current(); v != nil {
+		return Target{v.UUID, v.Node}
+	}
+	return Target{}
 }

@@ -85,7 +85,7 @@ func (c *Cluster) jobsView(box clusterBox) string {
 
 func (c *Cluster) vmsView(box clusterBox) string {
 	vms := c.env.Cluster.VMs
-	t := vmTable(anyMove(vms))
+	t := vmTable(c.env, anyMove(vms))
 	t.Focus, t.Sorted, t.Reverse = c.focus == paneVMs, c.sort, c.reverse
 	t.Empty = "no VM is defined on the nodes that answer"
 	if !c.input.Empty() {
@@ -95,9 +95,21 @@ func (c *Cluster) vmsView(box clusterBox) string {
 		t.Sorted = ""
 	}
 	head := c.vmsHeading(box.main)
+	if c.grouped { // the node leads, and is named once
+		t.Columns[0], t.Columns[1] = t.Columns[1], t.Columns[0]
+		t.Columns[0].Hidden, t.Columns[0].Width, t.Columns[0].Min, t.Columns[0].Grow = false, 12, 8, 0
+	}
+	first := c.vms.Clamp(len(c.order), box.vms-2).Offset
 	rows := t.View(c.env.Theme, box.main, box.vms-1, c.vms, len(c.order), func(i int) widget.Row {
 		v := vms[c.order[i]]
-		return vmRow(c.env, v, c.marks[v.UUID])
+		r := vmRow(c.env, v, c.marks[v.UUID])
+		if c.grouped {
+			r.Cells[0], r.Cells[1] = widget.Cell{Text: name(v.Node), Style: c.env.Theme.Lead}, r.Cells[0]
+			if i > first && vms[c.order[i-1]].Node == v.Node {
+				r.Cells[0].Text = ""
+			}
+		}
+		return r
 	})
 	return head + "\n" + rows
 }
@@ -108,6 +120,9 @@ func (c *Cluster) vmsHeading(w int) string {
 	note := humanize.Comma(int64(all))
 	if !c.input.Empty() {
 		note = fmt.Sprintf("%s of %s", humanize.Comma(int64(len(c.order))), humanize.Comma(int64(all)))
+	}
+	if c.grouped {
+		note += ", by node"
 	}
 	if c.fuzzy {
 		note += ", names like it"
@@ -140,6 +155,9 @@ func (c *Cluster) sideView(w, h int) string {
 		if v := c.current(); v != nil {
 			lines = append(lines, " "+th.Strong.Render(name(v.Name)), "")
 			lines = append(lines, vmFacts(c.env, *v, w-2)...)
+			if h > len(lines)+12 {
+				lines = append(append(lines, ""), vmCharts(c.env, v, w-2, 3)...)
+			}
 		}
 	case paneJobs:
 		if j, ok := c.env.Job(c.job); ok {

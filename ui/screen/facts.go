@@ -34,6 +34,12 @@ func vmFacts(e *Env, v model.VM, w int) []string {
 		{Label: "agent", Value: agentSentence(v.Agent), Style: th.Text},
 		{Label: "addresses", Value: text.Or(strings.Join(text.CleanAll(v.Addresses), ", "), "none known"), Style: th.Text},
 	}
+	if len(v.Tags) > 0 {
+		facts = append(facts, widget.Fact{Label: "tags", Value: "#" + strings.Join(text.CleanAll(v.Tags), " #"), Style: th.Text})
+	}
+	if v.Title != "" {
+		facts = append(facts, widget.Fact{Label: "title", Value: name(v.Title), Style: th.Text})
+	}
 	if !v.Started.IsZero() {
 		facts = append(facts, widget.Fact{Label: "process", Value: "since " + stamp(v.Started), Style: th.Text})
 	}
@@ -98,6 +104,9 @@ func nodeFacts(e *Env, n model.Node, w int) []string {
 	facts := []widget.Fact{{Label: "state", Value: state, Style: l.style}}
 	if n.Reason != "" {
 		facts = append(facts, widget.Fact{Label: "why", Value: name(n.Reason), Style: th.Warn})
+	}
+	if m := n.Maintenance; m != nil {
+		facts = append(facts, widget.Fact{Label: "maintenance", Value: "since " + stamp(m.Since) + ", by " + name(m.By) + ": " + text.Or(name(m.Why), "no reason given"), Style: th.Warn})
 	}
 	used := n.MemTotal - min(n.MemFree, n.MemTotal)
 	facts = append(

@@ -10,7 +10,7 @@ import (
 )
 
 // filter narrows a list of VMs. Words are joined by and; `!` turns one round;
-// `node:` and `state:` look at that alone.
+// `node:`, `state:`, `name:` and `tag:` look at that alone.
 type filter struct{ words []filterWord }
 
 type filterWord struct {
@@ -23,7 +23,7 @@ func parseFilter(s string) filter {
 	for _, w := range strings.Fields(strings.ToLower(s)) {
 		var fw filterWord
 		w, fw.not = strings.CutPrefix(w, "!")
-		if field, rest, ok := strings.Cut(w, ":"); ok && (field == "node" || field == "state" || field == "name") {
+		if field, rest, ok := strings.Cut(w, ":"); ok && (field == "node" || field == "state" || field == "name" || field == "tag") {
 			fw.field, w = field, rest
 		}
 		fw.text = w
@@ -54,12 +54,27 @@ func (w filterWord) matches(v *model.VM) bool {
 		return has(stateWords(v))
 	case "name":
 		return has(v.Name)
+	case "tag":
+		return hasTag(v, w.text)
+	}
+	if t, ok := strings.CutPrefix(w.text, "#"); ok {
+		return hasTag(v, t)
 	}
 	if has(v.Name) || has(string(v.Node)) || has(stateWords(v)) || strings.HasPrefix(string(v.UUID), w.text) {
 		return true
 	}
 	for _, a := range v.Addresses {
 		if has(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasTag tells whether a tag begins with these letters.
+func hasTag(v *model.VM, start string) bool {
+	for _, t := range v.Tags {
+		if strings.HasPrefix(t, start) {
 			return true
 		}
 	}

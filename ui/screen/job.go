@@ -140,6 +140,9 @@ func (s *Job) Update(msg any) (Screen, []Intent) {
 	case Wheel:
 		s.turn(m.Lines)
 	case Answered:
+		if m.ID == "decide" {
+			return s, s.askKeep(m.Value)
+		}
 		return s, s.answered(m)
 	case Do:
 		return s, s.do(m.ID)
@@ -199,6 +202,8 @@ func (s *Job) do(id string) []Intent {
 		return []Intent{s.askConfirm()}
 	case "rollback":
 		return []Intent{s.askRollback()}
+	case "decide":
+		return []Intent{s.choices()}
 	case "bandwidth":
 		now := uint64(0)
 		if p := s.job.Progress; p != nil {
@@ -212,7 +217,7 @@ func (s *Job) do(id string) []Intent {
 	case "way-back":
 		return []Intent{OpenJob{s.back}}
 	case "vm":
-		return []Intent{OpenVM{s.job.VM, s.job.To}}
+		return []Intent{OpenVM{UUID: s.job.VM, Node: s.job.To}}
 	case "copy":
 		return []Intent{Copy{Name: "the report", Text: s.report()}}
 	}
@@ -229,6 +234,7 @@ func (s *Job) Scope() bind.Scope {
 		{ID: "confirm", Keys: []string{"c"}, Title: "confirm", Help: "let go of what is left on the source", Group: "move", Class: bind.Asked, Rank: 1, Disabled: s.cannotConfirm()},
 		{ID: "abort", Keys: []string{"a"}, Title: "abort", Help: "stop the move and undo it; possible before the switch", Group: "move", Class: bind.Asked, Rank: 2, Disabled: s.cannotAbort()},
 		{ID: "rollback", Keys: []string{"r"}, Title: "roll back", Help: "take the VM back to where it was", Group: "move", Class: s.rollbackClass(), Rank: 3, Disabled: s.cannotRollback()},
+		{ID: "decide", Keys: []string{"o"}, Title: "decide", Help: "choose the node that has the VM, where no rule can tell", Group: "move", Class: bind.Typed, Rank: 1, Disabled: s.cannotDecide()},
 		{ID: "bandwidth", Keys: []string{"b"}, Title: "limit", Help: "change the bandwidth limit while it runs", Group: "move", Rank: 4, Disabled: s.cannotTune()},
 		{ID: "downtime", Keys: []string{"d"}, Title: "pause", Help: "change how long the guest may stand still at the switch", Group: "move", Rank: 6, Disabled: s.cannotTune()},
 		{ID: "next-pane", Keys: []string{"tab"}, Title: "pane", Help: "go to the next pane: checks, log, plan", Group: "look", Rank: 5},

@@ -3,6 +3,7 @@ package screen
 import (
 	"horcrux/engine/model"
 	"horcrux/ui/bind"
+	"horcrux/ui/text"
 	"horcrux/ui/theme"
 	"horcrux/ui/widget"
 )
@@ -108,17 +109,14 @@ func (s *Job) question(title string) widget.Confirm {
 	}}
 }
 
-// changed makes the test that takes the yes away when the job has gone on.
+// changed makes the test that takes the yes away when the job has gone on. The
+// list of jobs is behind the job's own events, but for its end.
 func (s *Job) changed(was string, still func(model.Job) bool) func(*Env) string {
 	return func(e *Env) string {
-		j, ok := e.Job(s.id)
-		if !ok {
-			j = s.job
+		if j, ok := e.Job(s.id); !still(s.job) || ok && j.State.Ended() && !still(j) {
+			return was
 		}
-		if still(j) && still(s.job) {
-			return ""
-		}
-		return was
+		return ""
 	}
 }
 
@@ -180,6 +178,16 @@ func worstAfter(j model.Job) string {
 	return ""
 }
 
+// sinceSwitch says how long ago the target took over, if that is known.
+func (s *Job) sinceSwitch() string {
+	for _, p := range s.job.Phases {
+		if p.ID == model.PhaseSwitch && p.Status == model.PhaseOK {
+			return ": what it wrote in " + text.Clock(s.env.Now.Sub(p.At))
+		}
+	}
+	return ""
+}
+
 func (s *Job) askRollback() Intent {
 	j := s.job
 	kind := s.rollbackKind()
@@ -201,12 +209,17 @@ func (s *Job) askRollback() Intent {
 		q.Lines = []string{
 			"The guest does not run on " + name(j.To) + " any more. Restoring boots the disks as they were on " +
 				name(j.From) + " at the switch.",
-			"Whatever the guest has written since the switch is lost.",
+			"Whatever the guest has written since the switch is lost" + s.sinceSwitch() + ".",
+			"Its copy on " + name(j.To) + " is fenced first: ended, moved aside, and unable to start.",
 		}
+	}
+	command := model.CommandRollback
+	if kind == model.RollbackRestore {
+		command = model.CommandRestore
 	}
 	return Ask{
 		Question: q,
-		Then:     Command{Job: s.id, Command: model.Command{Kind: model.CommandRollback}, Done: name(j.VMName) + ": rollback asked for"},
+		Then:     Command{Job: s.id, Command: model.Command{Kind: command}, Done: name(j.VMName) + ": rollback asked for"},
 		Gone: s.changed("Things have changed since the question was put: look again before you roll back.", func(j model.Job) bool {
 			return !j.State.Ended() && s.rollbackKind() == kind
 		}),

@@ -220,6 +220,15 @@ func (s *Job) resultLines(w int, roomy bool) []string {
 	if j.State == model.JobInterrupted {
 		next = "`horcrux recover` looks at both hosts and settles it"
 	}
+	if d := s.decision(); d != nil {
+		for _, f := range d.Sides {
+			add(string(name(f.Node)), sideWords(f), th.Text)
+		}
+		for _, c := range d.Choices {
+			add("keep", "on "+name(c.Keep)+": loses "+name(c.Loses), th.Text)
+		}
+		next = "o chooses; `horcrux recover " + name(s.id) + " --keep NODE` does the same"
+	}
 	add("next", next, th.Lead)
 	return indent(strings.Split(widget.Box(th, bw, title, look, body), "\n"))
 }

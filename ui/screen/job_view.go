@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"fmt"
 	"strings"
 
 	"horcrux/engine/model"
@@ -183,8 +184,10 @@ func (s *Job) assurance(w int) string {
 		line = to + " has taken over; " + from + " keeps its copy, which cannot start, until this is confirmed"
 	case j.State == model.JobRunning && stopped:
 		line = "both sides stand still for a moment: the target is looked at before it takes over"
+	case j.State == model.JobQueued:
+		line = fmt.Sprintf("place %d in the queue: %s", j.Place, name(j.Waits))
 	case j.State == model.JobRunning || j.State == model.JobStarting:
-		line = "an abort now loses nothing: " + vm + " stays on " + from
+		line = "an abort now loses nothing: " + vm + " stays on " + from + wayWords(j.Plan)
 	}
 	if s.err != nil {
 		line, look = "the job is not heard any more: "+name(s.err.Error()), th.Warn
@@ -192,12 +195,27 @@ func (s *Job) assurance(w int) string {
 	return text.Fit("   "+look.Render(text.Cut(line, w-4)), w)
 }
 
+// wayWords says how the memory travels, and whether others could read it, in few
+// words: they follow others on a line of 80 columns.
+func wayWords(p *model.Plan) string {
+	switch {
+	case p == nil || p.Way == "":
+		return ""
+	case p.Way == model.PathRelay:
+		return "; data go by SSH through here"
+	case p.Encrypted:
+		return "; data go with TLS"
+	}
+	return "; data go unencrypted"
+}
+
 // stops are the phases as stops of the rail.
 func (s *Job) stops() []widget.Stop {
-	order := []model.PhaseID{
-		model.PhasePreflight, model.PhasePrepare, model.PhaseDisks, model.PhaseMemory,
-		model.PhaseGate, model.PhaseSwitch, model.PhaseVerify, model.PhaseConfirm,
+	finish := model.FinishLive
+	if s.job.Plan != nil {
+		finish = s.job.Plan.Options.Finish
 	}
+	order := model.Rail(s.job.Mode, finish)
 	out := make([]widget.Stop, 0, len(order))
 	for _, id := range order {
 		p := phaseOf(s.job, id)

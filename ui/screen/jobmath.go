@@ -103,12 +103,12 @@ func elapsed(j model.Job, now time.Time) time.Duration {
 
 // ticking tells that the clock of a job is worth showing.
 func ticking(j model.Job) bool {
-	return j.State == model.JobStarting || j.State == model.JobRunning || j.State == model.JobUndoing
+	return j.State == model.JobStarting || j.State == model.JobQueued || j.State == model.JobRunning || j.State == model.JobUndoing
 }
 
 // moves tells that a job in that state still goes forward.
 func moves(s model.JobState) bool {
-	return s == model.JobStarting || s == model.JobRunning || s == model.JobAwaiting || s == model.JobDone
+	return s == model.JobStarting || s == model.JobQueued || s == model.JobRunning || s == model.JobAwaiting || s == model.JobDone
 }
 
 // Ticking tells that the page shows a clock of this job that runs.

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"horcrux/engine/model"
@@ -86,6 +87,9 @@ func vmLook(e *Env, v model.VM) look {
 		l.short = l.word
 		l.word += " (" + r + ")"
 	}
+	if b, ok := e.Busy[Target{v.UUID, v.Node}]; ok {
+		return look{sign: theme.SignActive, word: b.Word, style: th.Accent}
+	}
 	switch e.Fresh(v.Seen) {
 	case Stale:
 		l.short = text.Or(l.short, l.word) + " " + text.Clock(e.Now.Sub(v.Seen))
@@ -104,6 +108,8 @@ func jobLook(th *theme.Theme, s model.JobState) look {
 	switch s {
 	case model.JobStarting:
 		return look{sign: theme.SignHalf, word: "starting", style: th.Accent}
+	case model.JobQueued:
+		return look{sign: theme.SignHalf, word: "queued", style: th.Muted}
 	case model.JobRunning:
 		return look{sign: theme.SignActive, word: "moving", style: th.Lead}
 	case model.JobUndoing:
@@ -217,4 +223,15 @@ func stamp(t time.Time) string {
 		return "-"
 	}
 	return t.Format("2006-01-02 15:04:05 MST")
+}
+
+// sparkCell is a cell with the newest readings as a line of heights.
+func sparkCell(e *Env, fresh Freshness, values []float64, top float64) widget.Cell {
+	return widget.Cell{Draw: func(w int, bg theme.Style) string {
+		look := e.Theme.Muted
+		if fresh != Fresh {
+			look = e.Theme.Faint
+		}
+		return look.On(bg).Render(text.FitRight(strings.TrimRight(widget.Spark(values, w, top), " "), w))
+	}}
 }

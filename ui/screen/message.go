@@ -52,6 +52,7 @@ type (
 	OpenVM struct {
 		UUID model.UUID
 		Node model.NodeName
+		Page int // the page to begin with, 0 for the first
 	}
 	// OpenNode shows the page of a node.
 	OpenNode struct{ Name model.NodeName }
@@ -87,10 +88,10 @@ type (
 		Then     Intent
 		Gone     func(*Env) string
 	}
-	// Choose shows a menu, Enter a prompt; Answered comes back with the ID.
+	// Choose shows a menu or a list, Enter a prompt; Answered comes back with the ID.
 	Choose struct {
 		ID   string
-		Menu widget.Menu
+		Menu widget.Modal
 	}
 	// Enter shows a prompt.
 	Enter struct {

@@ -3,7 +3,6 @@ package screen
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"horcrux/engine/model"
 	"horcrux/ui/bind"
@@ -42,7 +41,14 @@ type Migrate struct {
 
 // NewMigrate makes the page for VMs as they were when the key was pressed.
 func NewMigrate(e *Env, vms []model.VM, to model.NodeName) *Migrate {
-	s := &Migrate{env: e, vms: vms, plans: map[planKey]planned{}, options: e.Defaults, mode: model.ModeLive}
+	s := &Migrate{env: e, vms: vms, plans: map[planKey]planned{}, options: e.Defaults, mode: defaultMode(e)}
+	off := len(vms) > 0
+	for i := range vms {
+		off = off && isOff(&vms[i])
+	}
+	if off {
+		s.mode = model.ModeOffline // nothing else is left to choose
+	}
 	for _, n := range e.Cluster.Nodes {
 		for _, v := range vms {
 			if v.Node != n.Name {
@@ -87,12 +93,7 @@ func (s *Migrate) Update(msg any) (Screen, []Intent) {
 	case StartDone:
 		s.starting = false
 	case Answered:
-		if m.ID == "bandwidth" {
-			if n, err := strconv.ParseUint(m.Value, 10, 32); err == nil {
-				s.options.Bandwidth = n
-				return s, s.ask()
-			}
-		}
+		return s, s.answered(m)
 	case Wheel:
 		s.scroll = max(0, s.scroll+m.Lines)
 	case Click:
@@ -146,7 +147,13 @@ func (s *Migrate) do(id string) []Intent {
 	case "again":
 		return s.ask()
 	case "bandwidth":
-		return []Intent{Enter{ID: "bandwidth", Prompt: BandwidthPrompt(s.options.Bandwidth)}}
+		return s.choose("limit")
+	case "mode":
+		return []Intent{Choose{ID: "mode", Menu: s.modeMenu()}}
+	case "options":
+		return []Intent{Choose{ID: "options", Menu: s.optionMenu()}}
+	case "matrix":
+		return []Intent{OpenMatrix{VMs: s.vms}}
 	case "start":
 		return s.start()
 	}
@@ -301,16 +308,15 @@ func (s *Migrate) Scope() bind.Scope {
 	to := s.target()
 	return append(bind.Scope{
 		{ID: "start", Keys: []string{"enter"}, Title: "start", Help: "start the move to the target under the cursor; asks first if the pre-flight warns", Group: "move", Class: bind.Asked, Rank: 1, Disabled: s.blocked(to)},
-		{ID: "bandwidth", Keys: []string{"b"}, Title: "limit", Help: "limit the bandwidth", Group: "options", Rank: 2},
-		{ID: "auto-confirm", Keys: []string{"a"}, Title: "auto-confirm", Help: "confirm by itself once all checks pass, or by hand", Group: "options", Rank: 3},
-		{ID: "again", Keys: []string{"r"}, Title: "check again", Help: "make the pre-flight again", Group: "options", Rank: 4},
-		{ID: "mode", Keys: []string{"M"}, Title: "mode", Help: "choose another mode", Group: "options", Disabled: notYet},
-		{ID: "esc", Keys: []string{"esc"}, Title: "back", Help: "go back; nothing is changed", Group: "look", Rank: 5},
+		{ID: "bandwidth", Keys: []string{"b"}, Title: "limit", Help: "limit the bandwidth", Group: "options", Rank: 5},
+		{ID: "auto-confirm", Keys: []string{"a"}, Title: "auto-confirm", Help: "confirm by itself once all checks pass, or by hand", Group: "options", Rank: 4},
+		{ID: "again", Keys: []string{"r"}, Title: "check again", Help: "make the pre-flight again", Group: "options", Rank: 6},
+		{ID: "mode", Keys: []string{"M"}, Title: "mode", Help: "choose another mode", Group: "options", Rank: 2},
+		{ID: "options", Keys: []string{"o"}, Title: "options", Help: "choose how it is done: downtime, policy, connections, compression, encryption, way …", Group: "options", Rank: 3},
+		{ID: "matrix", Keys: []string{"x"}, Title: "where to", Help: "each node with all that stands against a move there", Group: "look"},
+		{ID: "esc", Keys: []string{"esc"}, Title: "back", Help: "go back; nothing is changed", Group: "look", Rank: 7},
 	}, bind.Move()...)
 }
-
-// notYet is why the other modes are shown and cannot be chosen.
-const notYet = "only live is in this version"
 
 // options in words.
 func bandwidthWord(n uint64) string {
@@ -325,14 +331,4 @@ func confirmWord(auto bool) string {
 		return "by itself, once all checks pass"
 	}
 	return "by hand, after the checks"
-}
-
-func modeWords() string {
-	var rest []string
-	for _, m := range model.Modes {
-		if m != model.ModeLive {
-			rest = append(rest, string(m))
-		}
-	}
-	return strings.Join(rest, ", ")
 }

@@ -88,25 +88,6 @@ func (s *Migrate) targetView(w int) string {
 	})
 }
 
-// choices are the lines of mode and options.
-func (s *Migrate) choices(w int) []string {
-	th := s.env.Theme
-	reason := "the guest runs on while it moves"
-	if p, ok := s.shown(); ok && p.plan.ModeReason != "" {
-		reason = name(p.plan.ModeReason)
-	}
-	label := func(l string) string { return " " + th.Muted.Render(text.Fit(l, 13)) }
-	key := func(k string) string { return th.Accent.Render(k) + " " }
-	mode := label("mode") + th.Text.Render(theme.SignActive+" "+string(s.mode)) + th.Muted.Render("  "+reason)
-	others := label("") + th.Faint.Render(theme.SignOff+" "+modeWords()+"  not in this version")
-	limit := label("bandwidth") + key("b") + th.Text.Render(bandwidthWord(s.options.Bandwidth))
-	confirm := label("confirm") + key("a") + th.Text.Render(confirmWord(s.options.AutoConfirm))
-	if w >= 100 {
-		return []string{text.Fit(mode, w), text.Fit(others, w), text.Fit(text.Fit(limit, 40)+confirm, w)}
-	}
-	return []string{text.Fit(mode, w), text.Fit(others, w), text.Fit(limit, w), text.Fit(confirm, w)}
-}
-
 // shown is the pre-flight whose details are shown: that of the first VM with
 // the worst verdict on the target under the cursor.
 func (s *Migrate) shown() (planned, bool) {

@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"fmt"
 	"strings"
 
 	"horcrux/engine/model"
@@ -11,7 +10,20 @@ import (
 	"horcrux/ui/widget"
 )
 
-// Node is the page of one node: its facts, its pools, its VMs.
+// nodePage is one page of the screen of a node.
+type nodePage int
+
+const (
+	nodeVMs nodePage = iota
+	nodeStorage
+	nodeNetworks
+	nodeCapabilities
+)
+
+var nodePages = []string{"VMs", "storage", "networks", "capabilities"}
+
+// Node is the screen of one node: its facts and VMs, its pools and volumes, its
+// networks, what it can do.
 type Node struct {
 	env   *Env
 	node  model.Node
@@ -19,9 +31,12 @@ type Node struct {
 	list  widget.List
 	on    model.UUID
 	names names
-	// pools shows the storage in the place of the VMs where there is no room
-	// for both.
-	pools bool
+	page  nodePage
+
+	details *model.NodeDetails
+	err     error
+	volumes widget.List
+	scroll  int
 }
 
 // NewNode makes the page of a node.
@@ -55,7 +70,7 @@ func (s *Node) setEnv(e *Env) {
 }
 
 func (s *Node) settle() {
-	s.list = s.list.Clamp(len(s.vms), s.vmLines(s.env.W, s.env.H)-1)
+	s.list = s.list.Clamp(len(s.vms), s.vmLines(s.env.W, s.env.H-2)-1)
 	if s.list.Cursor < len(s.vms) {
 		s.on = s.vms[s.list.Cursor].UUID
 	}
@@ -72,48 +87,153 @@ func (s *Node) Update(msg any) (Screen, []Intent) {
 	switch m := msg.(type) {
 	case *Env:
 		s.setEnv(m)
+	case Opened:
+		return s, []Intent{AskNode{s.node.Name}}
+	case NodeArrived:
+		if m.Node == s.node.Name {
+			if s.err = m.Err; m.Err == nil {
+				s.details = &m.Details
+			}
+		}
 	case Wheel:
-		s.list.Cursor += m.Lines
-		s.settle()
+		s.move(map[bool]string{true: "down", false: "up"}[m.Lines > 0], max(m.Lines, -m.Lines))
+	case Click:
+		if m.Y == 0 {
+			s.page = (s.page + 1) % nodePage(len(nodePages))
+		}
+	case Answered:
+		if m.ID == "maintenance" {
+			return s, []Intent{Maintain{Node: s.node.Name, On: true, Why: m.Value}}
+		}
+		out, _ := powerAnswered(s.env, m, s.current())
+		return s, out
 	case Do:
-		if l, ok := s.list.Move(m.ID, len(s.vms), s.vmLines(s.env.W, s.env.H)-1); ok {
-			s.list = l
-			s.settle()
-			return s, nil
-		}
-		switch {
-		case m.ID == "esc":
-			return s, []Intent{Back{}}
-		case m.ID == "next-pane":
-			s.pools = !s.pools
-		case len(s.vms) == 0:
-		case m.ID == "open":
-			return s, []Intent{OpenVM{s.on, s.node.Name}}
-		case m.ID == "migrate":
-			return s, []Intent{OpenMigrate{VMs: []model.VM{s.vms[s.list.Cursor]}}}
-		}
+		return s, s.do(m.ID)
 	}
 	return s, nil
 }
 
+// current is the VM under the cursor, on the page that has one.
+func (s *Node) current() []model.VM {
+	if s.page != nodeVMs || s.list.Cursor >= len(s.vms) {
+		return nil
+	}
+	return s.vms[s.list.Cursor : s.list.Cursor+1]
+}
+
+func (s *Node) move(id string, times int) bool {
+	ok := false
+	for range times {
+		switch s.page {
+		case nodeVMs:
+			s.list, ok = s.list.Move(id, len(s.vms), s.vmLines(s.env.W, s.env.H-2)-1)
+		case nodeStorage:
+			n := 0
+			if s.details != nil {
+				n = len(s.details.Volumes)
+			}
+			s.volumes, ok = s.volumes.Move(id, n, s.volumeLines(s.env.H-2))
+		default:
+			var l widget.List
+			if l, ok = (widget.List{Cursor: s.scroll}).Move(id, 1<<20, s.env.H-2); ok {
+				s.scroll = l.Cursor
+			}
+		}
+	}
+	s.settle()
+	return ok
+}
+
+func (s *Node) do(id string) []Intent {
+	if s.move(id, 1) {
+		return nil
+	}
+	if out, ok := power(s.env, id, s.current()); ok {
+		return out
+	}
+	switch id {
+	case "esc":
+		return []Intent{Back{}}
+	case "next-page":
+		s.page, s.scroll = (s.page+1)%nodePage(len(nodePages)), 0
+	case "previous-page":
+		s.page, s.scroll = (s.page+nodePage(len(nodePages))-1)%nodePage(len(nodePages)), 0
+	case "page1", "page2", "page3", "page4":
+		s.page, s.scroll = nodePage(id[4]-'1'), 0
+	case "again":
+		return []Intent{AskNode{s.node.Name}}
+	case "reconnect":
+		return []Intent{Reconnect{s.node.Name}}
+	case "maintenance":
+		return s.maintenance()
+	}
+	if vms := s.current(); len(vms) > 0 {
+		switch id {
+		case "open":
+			return []Intent{OpenVM{UUID: s.on, Node: s.node.Name}}
+		case "migrate":
+			return []Intent{OpenMigrate{VMs: vms}}
+		case "all":
+			return []Intent{OpenMatrix{VMs: s.movable()}}
+		}
+	}
+	return nil
+}
+
+// movable are the VMs of the node that a move could take away.
+func (s *Node) movable() []model.VM {
+	var out []model.VM
+	for _, v := range s.vms {
+		if !v.Tombstone && !v.Arriving {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func (s *Node) maintenance() []Intent {
+	if s.node.Maintenance != nil {
+		return []Intent{Maintain{Node: s.node.Name}}
+	}
+	return []Intent{Enter{ID: "maintenance", Prompt: widget.Prompt{
+		Title: "maintenance of " + name(s.node.Name),
+		Hint:  "why, for whoever looks next (may be empty); no VM is sent to it until you end it, and what runs there stays",
+	}}}
+}
+
 // Scope implements Screen.
 func (s *Node) Scope() bind.Scope {
-	none, why, wide := "", "", ""
-	if s.env.W >= 120 {
-		wide = "both are shown"
-	}
-	if len(s.vms) == 0 {
+	none, why := "", ""
+	vms := s.current()
+	if len(vms) == 0 {
 		none = "no VM is known here"
+		if s.page != nodeVMs {
+			none = "that is for the page VMs"
+		}
 		why = none
 	} else {
-		why = cannotMove(s.env, s.vms[s.list.Cursor:s.list.Cursor+1])
+		why = cannotMove(s.env, vms)
 	}
-	return append(bind.Scope{
+	word := "maintenance"
+	if s.node.Maintenance != nil {
+		word = "end maintenance"
+	}
+	sc := bind.Scope{
 		{ID: "open", Keys: []string{"enter"}, Title: "open", Help: "open the VM under the cursor", Group: "look", Rank: 1, Disabled: none},
 		{ID: "migrate", Keys: []string{"m"}, Title: "migrate", Help: "move the VM under the cursor", Group: "VM", Class: bind.Asked, Rank: 2, Disabled: why},
-		{ID: "next-pane", Keys: []string{"tab"}, Title: "VMs or pools", Help: "show its VMs or its storage pools, in a window too narrow for both", Group: "look", Rank: 3, Disabled: wide},
-		{ID: "esc", Keys: []string{"esc"}, Title: "back", Help: "go back", Group: "look", Rank: 4},
-	}, bind.Move()...)
+		{ID: "all", Keys: []string{"x"}, Title: "where to", Help: "all VMs of this node, each with where it could go", Group: "VM", Disabled: none},
+		{ID: "maintenance", Keys: []string{"M"}, Title: word, Help: "mark that no VM is to be sent here, or take the mark away", Group: "node", Class: bind.Asked, Rank: 5},
+		{ID: "reconnect", Keys: []string{"t"}, Title: "reconnect", Help: "try to reach it now, and ask again what was declined", Group: "node"},
+		{ID: "again", Keys: []string{"r"}, Title: "refresh", Help: "ask the node anew", Group: "node"},
+		{ID: "next-page", Keys: []string{"tab", "l", "right"}, Title: "page", Help: "next page", Group: "look", Rank: 3},
+		{ID: "previous-page", Keys: []string{"shift+tab", "h", "left"}, Show: "shift-tab", Title: "page back", Help: "page before", Group: "look"},
+		{ID: "esc", Keys: []string{"esc"}, Title: "back", Help: "go back", Group: "look", Rank: 6},
+	}
+	for i, p := range nodePages {
+		k := string(rune('1' + i))
+		sc = append(sc, bind.Action{ID: "page" + k, Keys: []string{k}, Title: p, Help: "the page " + p, Group: "look"})
+	}
+	return append(append(sc, powerScope(s.env, vms)...), bind.Move()...)
 }
 
 func (s *Node) side(w int) int {
@@ -125,19 +245,40 @@ func (s *Node) side(w int) int {
 
 // top is the part over the table of VMs when there is one column only.
 func (s *Node) top(w int) []string {
-	th := s.env.Theme
-	lines := append([]string{" " + th.Strong.Render("OVERVIEW"), ""}, nodeFacts(s.env, s.node, w)...)
+	lines := nodeFacts(s.env, s.node, w)
 	if s.env.W < 120 {
 		return lines
 	}
-	return append(append(lines, ""), s.poolLines(w)...)
+	return append(append(lines, ""), s.charts(w)...)
+}
+
+// charts draws the readings of the node kept so far.
+func (s *Node) charts(w int) []string {
+	th := s.env.Theme
+	series := s.env.History[Target{Node: s.node.Name}]
+	span := "the readings begin now"
+	if len(series.CPU) > 1 {
+		span = "the last " + text.Clock(s.env.Now.Sub(series.Since))
+	}
+	lines := []string{" " + th.Strong.Render("LOAD") + "  " + th.Muted.Render(span)}
+	for _, c := range []struct {
+		title  string
+		values []float64
+	}{{"CPU", series.CPU}, {"memory", series.Memory}} {
+		lines = append(lines, " "+th.Muted.Render(c.title))
+		for _, l := range widget.Chart(c.values, max(0, w-3), 3, 100) {
+			lines = append(lines, " "+th.Accent.Render(l))
+		}
+		lines = append(lines, " "+th.Line.Render(strings.Repeat(theme.Rule, max(0, w-3))))
+	}
+	return lines
 }
 
 func (s *Node) vmLines(w, h int) int {
 	if w >= 120 {
-		return h
+		return max(2, h)
 	}
-	return max(5, h-len(s.top(w))-1)
+	return max(5, h-min(len(s.top(w)), max(0, h-9))-1)
 }
 
 // View implements Screen.
@@ -145,24 +286,39 @@ func (s *Node) View(w, h int) string {
 	if w <= 0 || h <= 0 {
 		return ""
 	}
+	tabs := widget.Tabs(s.env.Theme, w, nodePages, int(s.page))
+	if h < 3 {
+		return tabs
+	}
+	var page string
+	switch s.page {
+	case nodeStorage:
+		page = s.storage(w, h-2)
+	case nodeNetworks:
+		page = s.networks(w, h-2)
+	case nodeCapabilities:
+		page = s.capabilities(w, h-2)
+	default:
+		page = s.first(w, h-2)
+	}
+	return text.Block(tabs+"\n\n"+page, w, h)
+}
+
+func (s *Node) first(w, h int) string {
 	left := s.side(w)
 	lines := s.vmLines(w, h)
 	top := s.top(left)
 	if w >= 120 {
-		return text.Block(text.Beside(strings.Join(top, "\n"), left, 3, s.vmView(w-left-3, lines)), w, h)
+		return text.Beside(text.Block(strings.Join(top, "\n"), left, h), left, 3, s.vmView(w-left-3, lines))
 	}
 	if room := h - lines - 1; len(top) > room { // the list matters more than the last facts
 		top = top[:max(0, room)]
 	}
-	list := s.vmView(w, lines)
-	if s.pools {
-		list = strings.Join(s.poolLines(w), "\n")
-	}
-	return text.Block(strings.Join(top, "\n")+"\n\n"+list, w, h)
+	return strings.Join(top, "\n") + "\n\n" + s.vmView(w, lines)
 }
 
 func (s *Node) vmView(w, h int) string {
-	t := vmTable(anyMove(s.vms))
+	t := vmTable(s.env, anyMove(s.vms))
 	t.Heading, t.Focus, t.Empty = true, true, "no VM is known here"
 	t.Columns[0].Title, t.Columns[1].Hidden = "VMS", true
 	return t.View(s.env.Theme, w, h, s.list, len(s.vms), func(i int) widget.Row {
@@ -177,6 +333,7 @@ func (s *Node) poolLines(w int) []string {
 		{Title: "type", Width: 8, Rank: 2},
 		{Title: "in use", Width: 18, Min: 12, Grow: 1},
 		{Title: "free", Width: 10, Right: true},
+		{Title: "of", Width: 10, Right: true, Rank: 3},
 		{Title: "path", Width: 20, Min: 10, Grow: 1, Rank: 1},
 	}}
 	n := len(s.node.Pools)
@@ -184,16 +341,17 @@ func (s *Node) poolLines(w int) []string {
 	return strings.Split(t.View(th, w, max(2, n+1), widget.List{}, n, func(i int) widget.Row {
 		p := s.node.Pools[i]
 		use := widget.Cell{Text: theme.SignOff + " not active", Style: th.Muted}
-		free := widget.Cell{Text: "-", Style: th.Muted}
+		free, all := widget.Cell{Text: "-", Style: th.Muted}, widget.Cell{Text: "-", Style: th.Muted}
 		if p.Active && p.Capacity > 0 {
 			use = loadCell(s.env, fresh, 1-float64(min(p.Available, p.Capacity))/float64(p.Capacity), "")
 			free = numberCell(s.env, fresh, text.Bytes(p.Available))
+			all = numberCell(s.env, fresh, text.Bytes(p.Capacity))
 		}
 		return widget.Row{Cells: []widget.Cell{
 			{Text: name(p.Name), Style: th.Strong},
 			{Text: name(p.Type), Style: th.Muted},
-			use, free,
-			{Text: fmt.Sprint(name(p.Path)), Style: th.Muted},
+			use, free, all,
+			{Text: name(p.Path), Style: th.Muted},
 		}}
 	}), "\n")
 }

@@ -42,6 +42,13 @@ type Env struct {
 	Defaults    model.Options
 	DefaultMode model.Mode
 	Theme       *theme.Theme
+	// Busy are the acts that no host has answered yet.
+	Busy map[Target]Busy
+	// History are the newest readings of nodes (without UUID) and of the VMs that
+	// are looked at.
+	History map[Target]Series
+	// Hidden names the columns of VMs that the person does not want.
+	Hidden map[string]bool
 	// W and H are the size of the page, for moves by a page and for clicks.
 	W, H int
 }
@@ -151,6 +158,15 @@ func (e *Env) Running() []model.Job {
 	return out
 }
 
+// maxShown bounds, in bytes, what is drawn of one string of a host: no window
+// shows more, and cleaning and measuring a string costs time by its length.
+const maxShown = 4096
+
 // name cleans a string for drawing. Hosts' strings are cleaned where they
 // enter; the screen does not rely on it.
-func name[T ~string](s T) string { return text.Clean(string(s)) }
+func name[T ~string](s T) string {
+	if len(s) > maxShown {
+		s = s[:maxShown] + "…"
+	}
+	return text.Clean(string(s))
+}

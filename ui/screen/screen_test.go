@@ -207,7 +207,7 @@ func TestLooksDiffer(t *testing.T) {
 func TestKeys(t *testing.T) {
 	e := env()
 	pages := []Screen{
-		NewCluster(e), NewVM(e, uitest.UUID(1), "node1"), NewNode(e, "node1"), NewJobs(e), NewLog(e, nil),
+		NewCluster(e), NewVM(e, uitest.UUID(1), "node1"), NewNode(e, "node1"), NewJobs(e), NewLog(e), NewMatrix(e, e.Cluster.VMs[:2]), NewDoctor(e),
 		NewMigrate(e, e.Cluster.VMs[:1], ""), NewJob(e, "j", model.Job{}),
 	}
 	for _, p := range pages {
@@ -221,7 +221,7 @@ func TestKeys(t *testing.T) {
 					t.Errorf("%s: %s is both %s and %s", p.Title(), k, seen[k], a.ID)
 				}
 				seen[k] = a.ID
-				if strings.Contains("[ABCDHFO~", k) || strings.HasPrefix(k, "alt+") || strings.Contains("?:JLq", k) {
+				if strings.Contains("[ABCDHFO~", k) || strings.HasPrefix(k, "alt+") || strings.Contains("?:JLTq", k) {
 					t.Errorf("%s: %s has the key %s, which may not be taken", p.Title(), a.ID, k)
 				}
 			}
@@ -264,5 +264,38 @@ func TestTimeToGo(t *testing.T) {
 	}
 	if got := timeToGo(model.Job{State: model.JobRunning, Progress: &model.Progress{}}); got != "" {
 		t.Errorf("a time to go out of nothing: %s", got)
+	}
+}
+
+func TestQueuedSaysWhyAndWhere(t *testing.T) {
+	j := model.Job{ID: "abc234", VMName: "web01", From: "node1", To: "node2", State: model.JobQueued, Place: 2, Waits: "2 moves out of node1 already (parallel_per_node = 2)"}
+	var words []string
+	for _, c := range jobRow(env(), j).Cells {
+		words = append(words, c.Text)
+	}
+	if s := strings.Join(words, "|"); !strings.Contains(s, "queued") || !strings.Contains(s, "place 2: 2 moves out of node1 already") {
+		t.Error(s)
+	}
+}
+
+// The nodes answer one after another: until a person has done something, the
+// cursor is on the first row, and then on the VM that was chosen.
+func TestTheCursorWaitsForAPerson(t *testing.T) {
+	at := func(names ...string) *Env {
+		e := &Env{W: 120, H: 36}
+		for _, n := range names {
+			e.Cluster.VMs = append(e.Cluster.VMs, model.VM{UUID: model.UUID(n), Name: n, Node: "node1"})
+		}
+		return e
+	}
+	c := NewCluster(at("m"))
+	c.Update(at("a", "m"))
+	if got := c.current().Name; got != "a" {
+		t.Errorf("at the start the cursor is on %s", got)
+	}
+	c.Update(Do{ID: "down"})
+	c.Update(at("0", "a", "m"))
+	if got := c.current().Name; got != "m" {
+		t.Errorf("a chosen row is lost: the cursor is on %s", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"horcrux/engine/model"
 	"horcrux/ui/widget"
@@ -26,7 +27,35 @@ var sortKeys = []sortKey{
 	{"disk", "d", "disk rate", func(a, b *model.VM) int {
 		return cmp.Compare(b.DiskRead+b.DiskWrite, a.DiskRead+a.DiskWrite)
 	}},
+	{"up", "u", "uptime", func(a, b *model.VM) int { return started(a).Compare(started(b)) }},
+	{"address", "a", "address", func(a, b *model.VM) int { return strings.Compare(address(a), address(b)) }},
+	{"agent", "g", "agent", func(a, b *model.VM) int { return strings.Compare(string(a.Agent), string(b.Agent)) }},
+	{"tags", "#", "tags", func(a, b *model.VM) int { return strings.Compare(tags(a), tags(b)) }},
 	{"net", "e", "network rate", func(a, b *model.VM) int { return cmp.Compare(b.NetRx+b.NetTx, a.NetRx+a.NetTx) }},
+}
+
+// started puts what does not run last.
+func started(v *model.VM) time.Time {
+	if v.Started.IsZero() {
+		return time.Unix(1<<40, 0)
+	}
+	return v.Started
+}
+
+// address puts what has none last.
+func address(v *model.VM) string {
+	if len(v.Addresses) == 0 {
+		return "~"
+	}
+	return v.Addresses[0]
+}
+
+// tags puts what has none last.
+func tags(v *model.VM) string {
+	if len(v.Tags) == 0 {
+		return "~"
+	}
+	return strings.Join(v.Tags, " ")
 }
 
 // stateRank puts what needs a look first.
@@ -65,6 +94,15 @@ func sortMenu(current string) widget.Menu {
 		m.Items = append(m.Items, widget.Item{ID: k.id, Title: k.title, Key: k.key, Note: note})
 	}
 	return m
+}
+
+// byNode orders VMs by the place of their node, before anything else.
+func byNode(vms []model.VM, nodes []model.Node, order []int) {
+	place := make(map[model.NodeName]int, len(nodes))
+	for i := range nodes {
+		place[nodes[i].Name] = i + 1
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return place[vms[i].Node] - place[vms[j].Node] })
 }
 
 // names keeps VMs in the order of their names from one update to the next.

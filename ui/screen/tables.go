@@ -3,6 +3,7 @@ package screen
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"horcrux/engine/model"
 	"horcrux/ui/text"
@@ -18,6 +19,7 @@ func nodeTable() widget.Table {
 			{Title: "NODES", Width: 12, Min: 8, Grow: 1},
 			{Title: "state", Width: 13},
 			{Title: "CPU", Width: 18, Min: 12, Grow: 1},
+			{Title: "load", Width: 16, Min: 10, Rank: 4},
 			{Title: "memory", Width: 34, Min: 14, Grow: 2},
 			{Title: "VMs", Width: 9, Min: 5, Right: true},
 			{Title: "libvirt", Width: 8, Rank: 2},
@@ -48,6 +50,9 @@ func nodeRow(e *Env, n model.Node, w int) widget.Row {
 		used = n.MemTotal - min(n.MemFree, n.MemTotal)
 		share = float64(used) / float64(n.MemTotal)
 	}
+	if n.Maintenance != nil {
+		state = widget.Cell{Text: theme.SignWarn + " maintenance", Style: th.Warn}
+	}
 	note := ""
 	if w >= 110 {
 		note = text.FitRight(text.Bytes(used)+" of "+text.Bytes(n.MemTotal), 19)
@@ -55,6 +60,7 @@ func nodeRow(e *Env, n model.Node, w int) widget.Row {
 	row := widget.Row{Cells: []widget.Cell{
 		first, state,
 		loadCell(e, fresh, n.CPUPercent/100, ""),
+		sparkCell(e, fresh, e.History[Target{Node: n.Name}].CPU, 100),
 		loadCell(e, fresh, share, note),
 		numberCell(e, fresh, fmt.Sprintf("%d/%d", n.Running, n.Defined)),
 		{Text: name(n.Libvirt), Style: th.Muted},
@@ -67,21 +73,39 @@ func nodeRow(e *Env, n model.Node, w int) widget.Row {
 	return row
 }
 
+// vmColumns are the columns of VMs that a person may leave out.
+var vmColumns = []widget.Item{
+	{ID: "node", Title: "node", Note: "where it is"},
+	{ID: "state", Title: "state", Note: "with libvirt's reason"},
+	{ID: "vcpu", Title: "vCPU", Note: "how many"},
+	{ID: "mem", Title: "memory", Note: "what the guest has"},
+	{ID: "cpu", Title: "CPU %", Note: "100 is one vCPU"},
+	{ID: "disk", Title: "disk r/w", Note: "bytes per second"},
+	{ID: "net", Title: "net rx/tx", Note: "bytes per second"},
+	{ID: "up", Title: "uptime", Note: "of its process on this node"},
+	{ID: "agent", Title: "agent", Note: "whether the guest agent answers"},
+	{ID: "address", Title: "address", Note: "the first that is known"},
+	{ID: "tags", Title: "tags", Note: "#words of its title and description"},
+}
+
 // vmTable is the table of VMs; the column of moves is there only while some
-// VM is on the move.
-func vmTable(moving bool) widget.Table {
+// VM is on the move, that of tags where there is plenty of room.
+func vmTable(e *Env, moving bool) widget.Table {
+	off := func(id string) bool { return e.Hidden[id] }
 	return widget.Table{Columns: []widget.Column{
 		{ID: "name", Title: "name", Width: 16, Min: 12, Grow: 2},
-		{ID: "node", Title: "node", Width: 8, Min: 6, Grow: 1},
-		{ID: "state", Title: "state", Width: 18, Min: 11, Grow: 1},
+		{ID: "node", Title: "node", Width: 8, Min: 6, Grow: 1, Hidden: off("node")},
+		{ID: "state", Title: "state", Width: 18, Min: 13, Grow: 1, Hidden: off("state")},
 		{Title: "move", Width: 14, Rank: 2, Hidden: !moving},
-		{ID: "vcpu", Title: "vCPU", Width: 6, Min: 4, Right: true, Rank: 6},
-		{ID: "mem", Title: "memory", Width: 8, Right: true, Rank: 3},
-		{ID: "cpu", Title: "CPU %", Width: 7, Min: 5, Right: true, Rank: 1},
-		{ID: "disk", Title: "disk r/w", Width: 11, Right: true, Rank: 8},
-		{ID: "net", Title: "net rx/tx", Width: 11, Right: true, Rank: 9},
-		{Title: "agent", Width: 6, Rank: 7},
-		{Title: "address", Width: 15, Min: 13, Rank: 5},
+		{ID: "vcpu", Title: "vCPU", Width: 6, Min: 4, Right: true, Rank: 6, Hidden: off("vcpu")},
+		{ID: "mem", Title: "memory", Width: 8, Right: true, Rank: 3, Hidden: off("mem")},
+		{ID: "cpu", Title: "CPU %", Width: 7, Min: 5, Right: true, Rank: 1, Hidden: off("cpu")},
+		{ID: "disk", Title: "disk r/w", Width: 11, Right: true, Rank: 8, Hidden: off("disk")},
+		{ID: "net", Title: "net rx/tx", Width: 11, Right: true, Rank: 9, Hidden: off("net")},
+		{ID: "up", Title: "uptime", Width: 7, Right: true, Rank: 10, Hidden: off("up")},
+		{ID: "agent", Title: "agent", Width: 6, Rank: 7, Hidden: off("agent")},
+		{ID: "address", Title: "address", Width: 15, Min: 13, Rank: 5, Hidden: off("address")},
+		{ID: "tags", Title: "tags", Width: 16, Min: 10, Rank: 11, Hidden: off("tags")},
 	}}
 }
 
@@ -123,13 +147,32 @@ func vmRow(e *Env, v model.VM, marked bool) widget.Row {
 		num(cpuNumber(v.CPUPercent)),
 		num(pair(v.DiskRead, v.DiskWrite)),
 		num(pair(v.NetRx, v.NetTx)),
+		numberCell(e, fresh, uptime(e, &v)),
 		{Text: agentWord(v.Agent), Style: th.Muted},
 		{Text: address, Style: th.Muted},
+		{Text: strings.Join(text.CleanAll(v.Tags), " "), Style: th.Muted},
 	}}
 	if marked {
 		r.Mark, r.MarkStyle = theme.SignMark, th.Accent
 	}
 	return r
+}
+
+// uptime is how long its process has been on this node, in one unit or two.
+func uptime(e *Env, v *model.VM) string {
+	if v.Started.IsZero() || !isLive(v) {
+		return "-"
+	}
+	d := e.Now.Sub(v.Started)
+	switch {
+	case d < time.Minute:
+		return "< 1m"
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh %02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd %02dh", int(d.Hours())/24, int(d.Hours())%24)
 }
 
 // anyMove tells whether a move has hold of one of the VMs.
@@ -162,6 +205,9 @@ func moveMark(e *Env, v model.VM) string {
 	s := sign + " " + name(to)
 	if f, known := overall(j); known && ticking(j) && !j.Switched {
 		return s + " " + text.Percent(f)
+	}
+	if j.State == model.JobQueued {
+		return fmt.Sprintf("%s place %d", s, j.Place)
 	}
 	if j.State == model.JobPerson || j.State == model.JobInterrupted || j.State == model.JobAwaiting {
 		return s + " " + theme.SignWarn
@@ -230,6 +276,9 @@ func jobNote(e *Env, j model.Job) string {
 			parts = append(parts, "last sample "+text.Clock(a)+" ago")
 		}
 		return strings.Join(parts, ", ")
+	}
+	if j.State == model.JobQueued {
+		return fmt.Sprintf("place %d: %s", j.Place, name(j.Waits))
 	}
 	if j.State == model.JobInterrupted {
 		return "`horcrux recover` settles it"

@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"fmt"
 	"strings"
 
 	"horcrux/engine/model"
@@ -11,27 +10,72 @@ import (
 	"horcrux/ui/widget"
 )
 
-// VM is the page of one VM. It follows the VM from node to node.
+// Looker is a page about one VM.
+type Looker interface{ LooksAt() Target }
+
+// vmPage is one page of the screen of a VM.
+type vmPage int
+
+const (
+	vmOverview vmPage = iota
+	vmDisks
+	vmSnapshots
+	vmXML
+	vmHistory
+	vmHealth
+)
+
+var vmPages = []string{"overview", "disks", "snapshots", "XML", "history", "health"}
+
+// VM is the screen of one VM. It follows the VM from node to node.
 type VM struct {
 	env    *Env
 	vm     model.VM
 	gone   bool
+	page   vmPage
 	scroll int
+
+	asked   Target // whose details were asked for; zero while none are
+	details *model.VMDetails
+	err     error
+
+	snaps  widget.List
+	moves  []model.Job
+	job    widget.List
+	xml    document
+	health healthView
 }
 
-// NewVM makes the page of a VM.
+// NewVM makes the screen of a VM.
 func NewVM(e *Env, id model.UUID, node model.NodeName) *VM {
 	s := &VM{vm: model.VM{UUID: id, Node: node, Name: string(id)}}
 	s.setEnv(e)
 	return s
 }
 
+// On begins with another page than the first.
+func (s *VM) On(page int) *VM {
+	s.turn(page)
+	return s
+}
+
 func (s *VM) setEnv(e *Env) {
+	themed := s.env == nil || s.env.Theme != e.Theme
 	s.env = e
 	v, ok := e.VM(s.vm.UUID, s.vm.Node)
 	s.gone = !ok
 	if ok {
 		s.vm = v
+	}
+	s.moves = s.moves[:0:0]
+	for _, j := range e.Jobs {
+		if j.VM == s.vm.UUID {
+			s.moves = append(s.moves, j)
+		}
+	}
+	s.job = s.job.Clamp(len(s.moves), s.env.H-4)
+	if themed && s.details != nil {
+		s.xml = s.xml.load(e.Theme, s.details.XML)
 	}
 }
 
@@ -39,54 +83,174 @@ func (s *VM) setEnv(e *Env) {
 func (s *VM) Title() string { return name(s.vm.Name) }
 
 // Typing implements Screen.
-func (s *VM) Typing() bool { return false }
+func (s *VM) Typing() bool { return s.page == vmXML && s.xml.typing }
+
+// UUID is the VM that the screen shows.
+func (s *VM) UUID() model.UUID { return s.vm.UUID }
+
+// LooksAt implements Looker.
+func (s *VM) LooksAt() Target { return Target{s.vm.UUID, s.vm.Node} }
+
+// ask wants the details anew.
+func (s *VM) ask() []Intent {
+	s.asked = s.LooksAt()
+	return []Intent{AskVM{s.asked}}
+}
 
 // Update implements Screen.
 func (s *VM) Update(msg any) (Screen, []Intent) {
 	switch m := msg.(type) {
 	case *Env:
 		s.setEnv(m)
+		if s.asked.Node != "" && s.asked.Node != s.vm.Node && !s.gone { // it has moved
+			return s, s.ask()
+		}
+	case Opened:
+		return s, s.ask()
+	case VMArrived:
+		if m.Target == s.asked {
+			s.err = m.Err
+			if m.Err == nil {
+				s.details = &m.Details
+				s.xml = s.xml.load(s.env.Theme, m.Details.XML)
+				s.snaps = s.snaps.Clamp(len(m.Details.Snapshots), s.env.H-4)
+			}
+		}
+	case Acted:
+		if m.Target == s.LooksAt() {
+			return s, s.ask()
+		}
+	case HealthNews:
+		if m.Target.UUID == s.vm.UUID {
+			s.health = s.health.news(m, s.env.Now)
+		}
+	case Typed:
+		s.xml = s.xml.typed(m, s.body())
+	case Pasted:
+		s.xml = s.xml.pasted(m.Text, s.body())
 	case Wheel:
-		s.scroll = max(0, s.scroll+m.Lines)
+		s.move(map[bool]string{true: "down", false: "up"}[m.Lines > 0], max(m.Lines, -m.Lines))
+	case Click:
+		if m.Y == 0 {
+			s.turn((int(s.page) + 1) % len(vmPages))
+		}
 	case Answered:
-		if m.ID == "copy" {
-			return s, []Intent{Copy{Name: m.Value, Text: s.copies()[m.Value]}}
-		}
+		return s, s.answered(m)
 	case Do:
-		switch m.ID {
-		case "esc":
-			return s, []Intent{Back{}}
-		case "migrate":
-			return s, []Intent{OpenMigrate{VMs: []model.VM{s.vm}}}
-		case "node":
-			return s, []Intent{OpenNode{s.vm.Node}}
-		case "job":
-			return s, []Intent{OpenJob{s.vm.Job}}
-		case "copy":
-			return s, []Intent{Choose{ID: "copy", Menu: widget.Menu{Title: "copy", Items: []widget.Item{
-				{ID: "name", Key: "n", Title: "name"},
-				{ID: "UUID", Key: "u", Title: "UUID"},
-				{ID: "address", Key: "a", Title: "address"},
-			}}}}
-		case "down":
-			s.scroll++
-		case "up":
-			s.scroll = max(0, s.scroll-1)
-		case "half-down":
-			s.scroll += max(1, s.env.H/2)
-		case "half-up":
-			s.scroll = max(0, s.scroll-max(1, s.env.H/2))
-		case "top":
-			s.scroll = 0
-		}
+		return s, s.do(m.ID)
 	}
 	return s, nil
+}
+
+func (s *VM) answered(m Answered) []Intent {
+	if m.ID == "copy" {
+		return []Intent{Copy{Name: m.Value, Text: s.copies()[m.Value]}}
+	}
+	out, _ := powerAnswered(s.env, m, []model.VM{s.vm})
+	return out
+}
+
+func (s *VM) turn(to int) { s.page, s.scroll = vmPage(to), 0 }
+
+// body is the lines under the names of the pages.
+func (s *VM) body() int { return max(1, s.env.H-2) }
+
+func (s *VM) move(id string, times int) bool {
+	ok := false
+	for range times {
+		switch s.page {
+		case vmSnapshots:
+			if s.details != nil {
+				s.snaps, ok = s.snaps.Move(id, len(s.details.Snapshots), s.body()-2)
+			}
+		case vmHistory:
+			s.job, ok = s.job.Move(id, len(s.moves), s.body()-1)
+		case vmXML:
+			s.xml, ok = s.xml.move(id, s.body())
+		default:
+			var l widget.List
+			l, ok = widget.List{Cursor: s.scroll}.Move(id, 1<<20, s.body())
+			if ok {
+				s.scroll = l.Cursor
+			}
+		}
+	}
+	return ok
+}
+
+func (s *VM) do(id string) []Intent {
+	if s.move(id, 1) {
+		return nil
+	}
+	if out, ok := power(s.env, id, []model.VM{s.vm}); ok {
+		return out
+	}
+	switch id {
+	case "esc":
+		if s.page == vmXML && s.xml.query != "" {
+			s.xml = s.xml.search("", s.body())
+			return nil
+		}
+		return []Intent{Back{}}
+	case "next-page":
+		s.turn((int(s.page) + 1) % len(vmPages))
+	case "previous-page":
+		s.turn((int(s.page) + len(vmPages) - 1) % len(vmPages))
+	case "page1", "page2", "page3", "page4", "page5", "page6":
+		s.turn(int(id[4] - '1'))
+	case "migrate":
+		return []Intent{OpenMigrate{VMs: []model.VM{s.vm}}}
+	case "matrix":
+		return []Intent{OpenMatrix{VMs: []model.VM{s.vm}}}
+	case "node":
+		return []Intent{OpenNode{s.vm.Node}}
+	case "job":
+		if s.page == vmHistory && len(s.moves) > 0 {
+			return []Intent{OpenJob{s.moves[s.job.Cursor].ID}}
+		}
+		return []Intent{OpenJob{s.vm.Job}}
+	case "again":
+		if s.page == vmHealth {
+			return s.startHealth()
+		}
+		return s.ask()
+	case "health":
+		s.turn(int(vmHealth))
+		return s.startHealth()
+	case "search":
+		s.turn(int(vmXML))
+		s.xml.typing = true
+	case "next-hit", "previous-hit":
+		s.xml = s.xml.hit(map[string]int{"next-hit": 1, "previous-hit": -1}[id], s.body())
+	case "revert", "delete":
+		return s.onSnapshot(id)
+	case "copy":
+		return []Intent{Choose{ID: "copy", Menu: widget.Menu{Title: "copy", Items: []widget.Item{
+			{ID: "name", Key: "n", Title: "name", Note: name(s.vm.Name)},
+			{ID: "UUID", Key: "u", Title: "UUID", Note: name(s.vm.UUID)},
+			{ID: "address", Key: "a", Title: "address", Note: s.copies()["address"]},
+			{ID: "XML", Key: "x", Title: "XML", Note: "its whole definition"},
+			{ID: "error", Key: "e", Title: "error", Note: "the last error in libvirt's words"},
+		}}}}
+	}
+	return nil
+}
+
+func (s *VM) startHealth() []Intent {
+	s.health = healthView{running: true, began: s.env.Now}
+	return []Intent{AskHealth{s.LooksAt()}}
 }
 
 func (s *VM) copies() map[string]string {
 	m := map[string]string{"name": name(s.vm.Name), "UUID": name(s.vm.UUID)}
 	if len(s.vm.Addresses) > 0 {
 		m["address"] = name(s.vm.Addresses[0])
+	}
+	if s.details != nil {
+		m["XML"] = s.details.XML
+	}
+	if s.err != nil {
+		m["error"] = s.err.Error()
 	}
 	return m
 }
@@ -95,19 +259,48 @@ func (s *VM) copies() map[string]string {
 func (s *VM) Scope() bind.Scope {
 	why := cannotMove(s.env, []model.VM{s.vm})
 	noJob := ""
-	if _, ok := s.env.Job(s.vm.Job); !ok {
+	if _, ok := s.env.Job(s.vm.Job); !ok && (s.page != vmHistory || len(s.moves) == 0) {
 		noJob = "no move of this console has hold of it"
 	}
 	if s.gone {
 		why = "it is on no node that answers"
 	}
-	return append(bind.Scope{
+	noXML := ""
+	if s.page != vmXML {
+		noXML = "that is for the page XML"
+	}
+	rank := func(here bool, r int) int {
+		if here {
+			return r
+		}
+		return 0
+	}
+	noHealth := ""
+	if s.health.running {
+		noHealth = "the checks are being made"
+	}
+	sc := bind.Scope{
 		{ID: "migrate", Keys: []string{"m"}, Title: "migrate", Help: "move this VM to another node", Group: "VM", Class: bind.Asked, Rank: 1, Disabled: why},
-		{ID: "job", Keys: []string{"enter"}, Title: "its move", Help: "open the move that has hold of it", Group: "look", Rank: 2, Disabled: noJob},
-		{ID: "node", Keys: []string{"o"}, Title: "its node", Help: "open the node it is on", Group: "look", Rank: 3},
-		{ID: "copy", Keys: []string{"y"}, Title: "copy", Help: "copy its name, UUID or address to the terminal's clipboard", Group: "look", Rank: 4},
-		{ID: "esc", Keys: []string{"esc"}, Title: "back", Help: "go back", Group: "look", Rank: 5},
-	}, bind.Move()...)
+		{ID: "matrix", Keys: []string{"x"}, Title: "where to", Help: "each node with what stands against a move there", Group: "VM", Disabled: why},
+		{ID: "revert", Keys: []string{"R"}, Title: "revert", Help: "put the VM back to the snapshot under the cursor", Group: "VM", Class: bind.Typed, Rank: rank(s.page == vmSnapshots, 2), Disabled: s.noSnapshot()},
+		{ID: "delete", Keys: []string{"X"}, Title: "delete", Help: "delete the snapshot under the cursor", Group: "VM", Class: bind.Typed, Rank: rank(s.page == vmSnapshots, 3), Disabled: s.noSnapshot()},
+		{ID: "health", Keys: []string{"e"}, Title: "health now", Help: "make the eight checks now", Group: "VM", Rank: rank(s.page != vmHealth, 5), Disabled: noHealth},
+		{ID: "job", Keys: []string{"enter"}, Title: "its move", Help: "open the move that has hold of it, or the one under the cursor", Group: "look", Rank: 2, Disabled: noJob},
+		{ID: "node", Keys: []string{"o"}, Title: "its node", Help: "open the node it is on", Group: "look", Rank: 7},
+		{ID: "copy", Keys: []string{"y"}, Title: "copy", Help: "copy its name, UUID, address, XML or last error to the terminal's clipboard", Group: "look", Rank: 6},
+		{ID: "search", Keys: []string{"/"}, Title: "search", Help: "search in the XML", Group: "look", Rank: rank(s.page == vmXML, 2)},
+		{ID: "next-hit", Keys: []string{"n"}, Title: "next hit", Help: "next hit of the search", Group: "look", Rank: rank(s.page == vmXML && s.xml.query != "", 2), Disabled: noXML},
+		{ID: "previous-hit", Keys: []string{"N"}, Title: "previous hit", Help: "hit before", Group: "look", Disabled: noXML},
+		{ID: "again", Keys: []string{"r"}, Title: "refresh", Help: "ask the node anew, or make the checks again", Group: "look"},
+		{ID: "next-page", Keys: []string{"tab", "l", "right"}, Title: "page", Help: "next page", Group: "look", Rank: 3},
+		{ID: "previous-page", Keys: []string{"shift+tab", "h", "left"}, Show: "shift-tab", Title: "page back", Help: "page before", Group: "look"},
+		{ID: "esc", Keys: []string{"esc"}, Title: "back", Help: "end the search, then go back", Group: "look", Rank: 9},
+	}
+	for i, p := range vmPages {
+		k := string(rune('1' + i))
+		sc = append(sc, bind.Action{ID: "page" + k, Keys: []string{k}, Title: p, Help: "the page " + p, Group: "look"})
+	}
+	return append(append(sc, powerScope(s.env, []model.VM{s.vm})...), bind.Move()...)
 }
 
 // View implements Screen.
@@ -116,89 +309,30 @@ func (s *VM) View(w, h int) string {
 		return ""
 	}
 	th := s.env.Theme
-	left := w
-	if w >= 120 {
-		left = max(54, w*2/5)
+	tabs := widget.Tabs(th, w, vmPages, int(s.page))
+	if h < 3 {
+		return tabs
 	}
-	var facts []string
+	body := h - 2
+	var lines []string
 	if s.gone {
-		facts = append(facts, " "+th.Warn.Render(theme.SignWarn+" on no node that answers; this is what was last seen"), "")
+		lines = append(lines, " "+th.Warn.Render(theme.SignWarn+" on no node that answers; this is what was last seen"), "")
+		body = max(1, body-2)
 	}
-	facts = append(append(facts, " "+th.Strong.Render("OVERVIEW"), ""), vmFacts(s.env, s.vm, left)...)
-	right := w
-	if w >= 120 {
-		right = w - left - 3
+	var page string
+	switch s.page {
+	case vmDisks:
+		page = s.disksPage(w, body)
+	case vmSnapshots:
+		page = s.snapshotsPage(w, body)
+	case vmXML:
+		page = s.xmlPage(w, body)
+	case vmHistory:
+		page = s.historyPage(w, body)
+	case vmHealth:
+		page = s.health.view(s.env, s.vm, w, body)
+	default:
+		page = s.overview(w, body)
 	}
-	devices := append(s.diskLines(right), "")
-	devices = append(devices, s.nicLines(right)...)
-	if w < 120 {
-		seen := widget.Scrolled(th, append(append(facts, ""), devices...), s.scroll, h)
-		return text.Block(strings.Join(seen, "\n"), w, h)
-	}
-	seen, _ := widget.Window(devices, s.scroll, h)
-	return text.Block(text.Beside(strings.Join(facts, "\n"), left, 3, strings.Join(seen, "\n")), w, h)
+	return text.Block(tabs+"\n\n"+strings.Join(append(lines, page), "\n"), w, h)
 }
-
-func (s *VM) diskLines(w int) []string {
-	t := widget.Table{Heading: true, Plain: true, Empty: "no disk", Columns: []widget.Column{
-		{Title: "DISKS", Width: 10},
-		{Title: "size", Width: 9, Right: true},
-		{Title: "taken", Width: 9, Right: true, Rank: 2},
-		{Title: "format", Width: 7},
-		{Title: "cache", Width: 9, Rank: 3},
-		{Title: "source", Width: 24, Min: 16, Grow: 1},
-	}}
-	th := s.env.Theme
-	n := len(s.vm.Disks)
-	return strings.Split(t.View(th, w, max(2, n+1), widget.List{}, n, func(i int) widget.Row {
-		d := s.vm.Disks[i]
-		source := name(d.Source)
-		switch {
-		case source == "":
-			source = "(empty)"
-		case d.ReadOnly:
-			source += " (read only)"
-		}
-		size, taken := "-", "-"
-		if d.Capacity > 0 {
-			size, taken = text.Bytes(d.Capacity), text.Bytes(d.Allocation)
-		}
-		what := name(d.Target)
-		if d.Device != "" && d.Device != "disk" {
-			what += " " + name(d.Device)
-		}
-		return widget.Row{Cells: []widget.Cell{
-			{Text: what, Style: th.Strong},
-			{Text: size, Style: th.Text},
-			{Text: taken, Style: th.Muted},
-			{Text: text.Or(name(d.Format), "-"), Style: th.Text},
-			{Text: text.Or(name(d.Cache), "-"), Style: th.Muted},
-			{Text: source, Style: th.Text},
-		}}
-	}), "\n")
-}
-
-func (s *VM) nicLines(w int) []string {
-	t := widget.Table{Heading: true, Plain: true, Empty: "no interface", Columns: []widget.Column{
-		{Title: "NETWORK", Width: 8},
-		{Title: "MAC", Width: 17},
-		{Title: "model", Width: 8, Rank: 3},
-		{Title: "on", Width: 18, Min: 12},
-		{Title: "addresses", Width: 18, Min: 12, Grow: 1, Rank: 2},
-	}}
-	th := s.env.Theme
-	n := len(s.vm.NICs)
-	return strings.Split(t.View(th, w, max(2, n+1), widget.List{}, n, func(i int) widget.Row {
-		d := s.vm.NICs[i]
-		return widget.Row{Cells: []widget.Cell{
-			{Text: text.Or(name(d.Target), "-"), Style: th.Strong},
-			{Text: name(d.MAC), Style: th.Text},
-			{Text: name(d.Model), Style: th.Muted},
-			{Text: fmt.Sprintf("%s %s", name(d.Type), name(d.Source)), Style: th.Text},
-			{Text: text.Or(strings.Join(text.CleanAll(d.Addresses), ", "), "-"), Style: th.Text},
-		}}
-	}), "\n")
-}
-
-// UUID is the VM that the page shows.
-func (s *VM) UUID() model.UUID { return s.vm.UUID }

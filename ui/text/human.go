@@ -104,3 +104,11 @@ func Or(s, otherwise string) string {
 	}
 	return s
 }
+
+// Number writes a count; zero is "-".
+func Number(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return humanize.Comma(int64(n))
+}

@@ -8,7 +8,9 @@ package uitest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"horcrux/engine"
@@ -31,6 +33,18 @@ type Fake struct {
 	StartFunc func(model.Plan) (model.JobID, error)
 	DoFunc    func(model.JobID, model.Command) error
 
+	// VM and Node answer VMDetails and NodeDetails, DetailErr in their place;
+	// Report and Checks are what Doctor and Health report, ActErr what acts meet.
+	VM        model.VMDetails
+	Node      model.NodeDetails
+	DetailErr error
+	Report    []engine.NodeReport
+	Checks    []model.CheckResult
+	ActErr    error
+
+	acts []string
+	book []model.LogEntry
+
 	mu      sync.Mutex
 	cluster model.Cluster
 	jobs    []model.Job
@@ -40,9 +54,26 @@ type Fake struct {
 	asked   []model.Request
 	started []model.Plan
 	did     []Did
+
+	answered  []Answered
+	unsettled []engine.Unsettled
 }
 
 var _ engine.Service = (*Fake)(nil)
+
+// SetUnsettled sets what Unsettled answers.
+func (f *Fake) SetUnsettled(us []engine.Unsettled) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unsettled = us
+}
+
+// Unsettled implements engine.Service.
+func (f *Fake) Unsettled(context.Context) ([]engine.Unsettled, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unsettled, nil
+}
 
 // NewFake makes an engine that shows a cluster and jobs.
 func NewFake(c model.Cluster, jobs []model.Job) *Fake {
@@ -176,12 +207,108 @@ func (f *Fake) Follow(_ context.Context, id model.JobID) (<-chan event.Event, er
 }
 
 // Health implements engine.Service.
-func (f *Fake) Health(context.Context, model.UUID, model.NodeName, func(model.CheckResult)) error {
-	return nil
+func (f *Fake) Health(_ context.Context, _ model.UUID, _ model.NodeName, report func(model.CheckResult)) error {
+	for _, c := range f.Checks {
+		report(c)
+	}
+	return f.DetailErr
 }
 
 // Doctor implements engine.Service.
-func (f *Fake) Doctor(context.Context, func(engine.NodeReport)) error { return nil }
+func (f *Fake) Doctor(_ context.Context, report func(engine.NodeReport)) error {
+	for _, r := range f.Report {
+		report(r)
+	}
+	return f.DetailErr
+}
+
+// Answer implements engine.Service; what was answered is kept for Answered.
+func (f *Fake) Answer(id string, answers []string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answered = append(f.answered, Answered{id, answers})
+	return nil
+}
+
+// Answered is a reply to a question; nil answers declined it.
+type Answered struct {
+	ID      string
+	Answers []string
+}
+
+// Answers lists the replies so far.
+func (f *Fake) Answers() []Answered {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]Answered(nil), f.answered...)
+}
+
+// Ask puts questions to the console.
+func (f *Fake) Ask(qs ...model.Question) { f.watch <- engine.Update{Questions: qs} }
+
+// Reconnect implements engine.Service.
+func (f *Fake) Reconnect(model.NodeName) error { return nil }
 
 // Close implements engine.Service.
 func (f *Fake) Close() error { return nil }
+
+// Acted is an act on a VM or a node, in words.
+func (f *Fake) Acted() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.acts...)
+}
+
+func (f *Fake) act(format string, args ...any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.acts = append(f.acts, fmt.Sprintf(format, args...))
+	return f.ActErr
+}
+
+// Power implements engine.Service.
+func (f *Fake) Power(_ context.Context, vm model.UUID, node model.NodeName, act model.PowerAct) error {
+	return f.act("%s %s on %s", act, vm, node)
+}
+
+// SnapshotAct implements engine.Service.
+func (f *Fake) SnapshotAct(_ context.Context, vm model.UUID, node model.NodeName, act model.SnapshotAct) error {
+	return f.act("snapshot %s %q of %s on %s", act.Kind, act.Name, vm, node)
+}
+
+// Maintain implements engine.Service.
+func (f *Fake) Maintain(_ context.Context, node model.NodeName, on bool, why string) error {
+	return f.act("maintain %s %v %q", node, on, why)
+}
+
+// VMDetails implements engine.Service.
+func (f *Fake) VMDetails(context.Context, model.UUID, model.NodeName) (model.VMDetails, error) {
+	return f.VM, f.DetailErr
+}
+
+// NodeDetails implements engine.Service.
+func (f *Fake) NodeDetails(context.Context, model.NodeName) (model.NodeDetails, error) {
+	return f.Node, f.DetailErr
+}
+
+// Console implements engine.Service; there is none.
+func (f *Fake) Console(context.Context, model.UUID, model.NodeName, bool) (io.ReadWriteCloser, error) {
+	return nil, errors.New("there is no console here")
+}
+
+// Note implements engine.Service.
+func (f *Fake) Note(l model.LogEntry) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.book = append([]model.LogEntry{l}, f.book...)
+}
+
+// Log implements engine.Service.
+func (f *Fake) Log(context.Context, int) ([]model.LogEntry, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]model.LogEntry(nil), f.book...), nil
+}
+
+// Hot implements engine.Service.
+func (f *Fake) Hot(...model.UUID) {}

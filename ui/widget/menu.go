@@ -11,6 +11,8 @@ import (
 type Item struct {
 	ID, Title, Note string
 	Key             string // picks it at once
+	// Disabled says why it cannot be picked now.
+	Disabled string
 }
 
 // Menu is a short list to pick one entry from.
@@ -23,7 +25,7 @@ type Menu struct {
 // Key implements Modal.
 func (m Menu) Key(key, _ string) (Modal, Answer) {
 	for _, it := range m.Items {
-		if it.Key != "" && it.Key == key {
+		if it.Key != "" && it.Key == key && it.Disabled == "" {
 			return m, Answer{Done: true, Yes: true, Value: it.ID}
 		}
 	}
@@ -35,6 +37,9 @@ func (m Menu) Key(key, _ string) (Modal, Answer) {
 	case "k", "up", "shift+tab":
 		m.Cursor = max(m.Cursor-1, 0)
 	case "enter":
+		if m.Cursor < len(m.Items) && m.Items[m.Cursor].Disabled != "" {
+			return m, Answer{}
+		}
 		if m.Cursor < len(m.Items) {
 			return m, Answer{Done: true, Yes: true, Value: m.Items[m.Cursor].ID}
 		}
@@ -48,16 +53,28 @@ func (m Menu) Paste(string) Modal { return m }
 
 // View implements Modal.
 func (m Menu) View(th *theme.Theme, w, h int) string {
-	bw := boxWidth(46, w)
+	bw, title := boxWidth(46, w), 14
+	for _, it := range m.Items {
+		title = max(title, text.Width(it.Title))
+		bw = max(bw, boxWidth(max(text.Width(it.Note), text.Width(it.Disabled))+title+9, w))
+	}
+	bw = min(bw, boxWidth(84, w))
 	l := List{Cursor: m.Cursor}.Clamp(len(m.Items), max(1, h-4))
 	lines := []string{""}
 	for i := l.Offset; i < len(m.Items) && len(lines) < max(1, h-3); i++ {
 		it := m.Items[i]
 		key := text.Fit(it.Key, 2)
-		s := " " + th.Accent.Render(key) + " " + th.Text.Render(text.Fit(it.Title, 18)) + " " + th.Muted.Render(it.Note)
-		if i == m.Cursor {
-			s = th.Select.Render(text.Fit(theme.SignCursor+key+" "+text.Fit(it.Title, 18)+" "+it.Note, bw-4))
+		note, look, keys := it.Note, th.Text, th.Accent
+		if it.Disabled != "" {
+			note, look, keys = "not now: "+it.Disabled, th.Faint, th.Faint
 		}
+		var bg theme.Style
+		sign := " "
+		if i == m.Cursor {
+			bg, sign = th.Select, theme.SignCursor
+		}
+		s := th.Accent.On(bg).Render(sign) + keys.On(bg).Render(key+" ") + look.On(bg).Render(text.Fit(it.Title, title)+"  ") +
+			th.Muted.On(bg).Render(text.Fit(note, max(0, bw-4-title-6)))
 		lines = append(lines, s)
 	}
 	return Box(th, bw, m.Title, th.Accent, append(lines, ""))

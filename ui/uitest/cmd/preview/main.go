@@ -94,7 +94,6 @@ func (w *world) live() {
 }
 
 func (w *world) plan(r model.Request) (model.Plan, error) {
-	time.Sleep(time.Duration(300+rand.IntN(1800)) * time.Millisecond)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return uitest.Plan(w.cluster, time.Now(), r)

@@ -1,0 +1,118 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+
+	"horcrux/engine/journal"
+	"horcrux/engine/model"
+)
+
+// Relay carries connections from sockets on the source to those of the same
+// names on the target, through this process.
+type Relay interface {
+	// Make makes a folder for sockets on both nodes; one that is there is an error.
+	Make(ctx context.Context, dir string) error
+	// Login opens the lines that carry the data, Listen the sockets on the source.
+	Login(ctx context.Context) error
+	Listen(ctx context.Context, sockets ...string) error
+	// Err is the first connection that broke, nil if none did.
+	Err() error
+	Close()
+}
+
+// byRelay tells that what libvirt sends goes through this process.
+func (j *Job) byRelay() bool { return j.plan.Way == model.PathRelay }
+
+// maxSocket is the longest path of a socket, sun_path less its end.
+const maxSocket = 107
+
+// relaySockets are the sockets of memory and of mirrored disks. They end as the
+// profile that AppArmor has for QEMU wants it of a migration's sockets; where
+// the VM's name does not fit into that, a host with AppArmor will refuse.
+func relaySockets(dir, vm string) (memory, disks string) {
+	const as = ".tunnelmigrate.dest."
+	plain := !strings.ContainsFunc(vm, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-", r))
+	})
+	if !plain || len(dir)+len("/m")+len(as)+len(vm) > maxSocket {
+		vm = "vm"
+	}
+	return dir + "/m" + as + vm, dir + "/d" + as + vm
+}
+
+func socketURI(p string) string { return (&url.URL{Scheme: "unix", Path: p}).String() }
+
+// makeRelay makes the folder of the sockets and opens the lines, before libvirt
+// is told anything.
+func (j *Job) makeRelay(ctx context.Context) error {
+	if !j.byRelay() {
+		return nil
+	}
+	if j.Relay == nil {
+		return errors.New("this process has no way to carry data")
+	}
+	dir := model.RelayDir(j.Journal.View().Job)
+	if j.Journal.View().Relay != "" {
+		// Of a process that is gone.
+		for _, h := range []Host{j.Source, j.Target} {
+			if err := h.DeleteTree(ctx, dir); err != nil {
+				return err
+			}
+		}
+	}
+	if err := j.Journal.Append(journal.Record{Kind: journal.Relaying, Note: dir}); err != nil {
+		return err
+	}
+	if err := j.Relay.Make(ctx, dir); err != nil {
+		return err
+	}
+	return j.Relay.Login(ctx)
+}
+
+// listenRelay opens the sockets on the source, once the target waits at its own.
+func (j *Job) listenRelay(ctx context.Context) error {
+	if !j.byRelay() {
+		return nil
+	}
+	memory, disks := relaySockets(j.Journal.View().Relay, j.plan.VMName)
+	sockets := []string{memory}
+	if len(j.plan.Copies()) > 0 {
+		sockets = append(sockets, disks)
+	}
+	if err := j.Relay.Listen(ctx, sockets...); err != nil {
+		return err
+	}
+	j.log("info", j.plan.From, "memory%s go to %s through this machine, encrypted by SSH on both ways", map[bool]string{true: " and disks"}[len(sockets) > 1], j.plan.To)
+	return nil
+}
+
+// dropRelay removes the sockets from the nodes. What cannot be removed is said,
+// and tried again by confirm and recover: it holds no data, and /run does not
+// outlive a host.
+func (j *Job) dropRelay(ctx context.Context, nodes ...Host) {
+	dir := j.Journal.View().Relay
+	if dir == "" {
+		return
+	}
+	if j.Relay != nil {
+		j.Relay.Close()
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	gone := true
+	for _, h := range nodes {
+		if err := h.DeleteTree(ctx, dir); err != nil {
+			gone = false
+			j.log("warn", h.Name(), "the sockets in %s are not removed: %v", dir, err)
+		}
+	}
+	if !gone {
+		return
+	}
+	if err := j.Journal.Append(journal.Record{Kind: journal.Relayed}); err != nil {
+		j.log("warn", "", "%v", err)
+	}
+}

@@ -1,0 +1,97 @@
+package plan
+
+import (
+	"fmt"
+
+	"horcrux/engine/model"
+)
+
+// ReachFact is whether the source gets through to the address and ports that
+// the target takes the data of a move at.
+type ReachFact struct {
+	// Tried tells that there was an answer that says something; Reached what.
+	Tried, Reached bool
+	Detail         string
+}
+
+// ForwardFact is what sshd on a node allows. Empty words are not known.
+type ForwardFact struct {
+	// TCP and Stream are AllowTcpForwarding and AllowStreamLocalForwarding.
+	TCP, Stream string
+	// Disabled is DisableForwarding.
+	Disabled bool
+}
+
+// forbids tells why sshd would not forward in a direction, "local" towards the
+// node's sockets, "remote" from them; empty if nothing is known against it.
+func (f ForwardFact) forbids(direction string) string {
+	if f.Disabled {
+		return "DisableForwarding yes"
+	}
+	for _, o := range [][2]string{{"AllowStreamLocalForwarding", f.Stream}, {"AllowTcpForwarding", f.TCP}} {
+		switch o[1] {
+		case "", "yes", "all", direction:
+		default:
+			return o[0] + " " + o[1]
+		}
+	}
+	return ""
+}
+
+// chooseWay picks how memory and mirrored disks travel, and says why. What
+// cannot work is for the rules to say.
+func chooseWay(f *facts) (model.DataPath, string) {
+	if !MovesMemory(f.r) {
+		return "", ""
+	}
+	r := f.dst.Reach
+	switch f.r.Options.Path {
+	case model.PathRelay, model.PathDirect, model.PathSSH:
+		return f.r.Options.Path, "as asked for"
+	}
+	switch {
+	case r.Tried && !r.Reached:
+		return model.PathRelay, fmt.Sprintf("%s does not reach %s: %s", f.src.Name, f.dst.Name, r.Detail)
+	case r.Tried:
+		return model.PathDirect, fmt.Sprintf("%s reaches %s", f.src.Name, f.dst.Name)
+	case r.Detail != "":
+		return model.PathDirect, fmt.Sprintf("whether %s reaches %s is not known: %s", f.src.Name, f.dst.Name, r.Detail)
+	}
+	return model.PathDirect, fmt.Sprintf("whether %s reaches %s was not tried", f.src.Name, f.dst.Name)
+}
+
+// dataPathRule says which way the data take, why, and what stands against it.
+func dataPathRule(f *facts) []model.Finding {
+	const id, title = "data-path", "way of the data"
+	switch f.way {
+	case "":
+		return nil
+	case model.PathSSH:
+		return one(fail(id, title, "memory cannot go from node to node by SSH yet", "--path relay sends it through this machine's SSH connections, --path direct over TCP"))
+	case model.PathDirect:
+		if r := f.dst.Reach; r.Tried && !r.Reached {
+			return one(fail(id, title, fmt.Sprintf("%s does not reach %s at %s: %s", f.src.Name, f.dst.Name, f.dst.MigrateAddr, r.Detail),
+				"--path relay sends the data through this machine's SSH connections; or open the ports 49152 to 49215 between the nodes"))
+		}
+		return one(pass(id, title, "from %s to %s over TCP; %s", f.src.Name, f.dst.Name, f.wayWhy))
+	}
+	for _, side := range []struct {
+		host      HostFacts
+		direction string
+	}{{f.src, "remote"}, {f.dst, "local"}} {
+		h := side.host
+		if h.User != "" && h.User != "root" {
+			return one(fail(id, title, fmt.Sprintf("through this machine (%s), and that needs a login as root: sockets that user %s makes on %s are not QEMU's to use", f.wayWhy, h.User, h.Name),
+				fmt.Sprintf("log in to %s as root, or open the ports 49152 to 49215 between the nodes and use --path direct", h.Name)))
+		}
+		if why := h.Forward.forbids(side.direction); why != "" {
+			return one(fail(id, title, fmt.Sprintf("through this machine (%s), and sshd on %s does not carry connections of sockets: it has %s", f.wayWhy, h.Name, why),
+				fmt.Sprintf("set AllowStreamLocalForwarding and AllowTcpForwarding to yes, at least for Match User root, in sshd_config of %s, or open the ports 49152 to 49215 between the nodes", h.Name)))
+		}
+	}
+	if f.r.Options.Policy == model.PolicyPostCopy && f.r.Mode == model.ModeLive && f.vm.Status.State != model.StatePaused {
+		return one(fail(id, title, fmt.Sprintf("through this machine (%s), and post-copy must not depend on it: should it lose a node, a guest would stand still in between two", f.wayWhy),
+			"--policy suspend or abort; or --path direct"))
+	}
+	return one(pass(id, title, "from %s through this machine to %s; %s", f.src.Name, f.dst.Name, f.wayWhy))
+}

@@ -1,0 +1,73 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"horcrux/engine/model"
+)
+
+func TestWayOfTheData(t *testing.T) {
+	cut := func(in *input) { in.dst.Reach = ReachFact{Tried: true, Detail: "no answer"} }
+	relay := func(in *input) { in.r.Options.Path = model.PathRelay }
+	all := func(fs ...func(*input)) func(*input) {
+		return func(in *input) {
+			for _, f := range fs {
+				f(in)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		spoil   func(*input)
+		way     model.DataPath
+		verdict model.Verdict
+		detail  string
+	}{
+		{"reached", func(in *input) { in.dst.Reach = ReachFact{Tried: true, Reached: true} }, model.PathDirect, model.Pass, "node1 reaches node2"},
+		{"not reached", cut, model.PathRelay, model.Pass, "does not reach node2: no answer"},
+		{"nobody knows", func(in *input) { in.dst.Reach = ReachFact{Detail: "sshd there opens no TCP connections"} }, model.PathDirect, model.Pass, "not known: sshd"},
+		{"not tried", func(*input) {}, model.PathDirect, model.Pass, "was not tried"},
+		{"asked for", relay, model.PathRelay, model.Pass, "as asked for"},
+		{"online", all(cut, func(in *input) { in.r.Mode = model.ModeOnline }), model.PathRelay, model.Pass, "no answer"},
+		{"direct and not reached", all(cut, func(in *input) { in.r.Options.Path = model.PathDirect }), model.PathDirect, model.Fail, "does not reach"},
+		{"ssh", func(in *input) { in.r.Options.Path = model.PathSSH }, model.PathSSH, model.Fail, "yet"},
+		{"not root", all(relay, func(in *input) { in.dst.User = "ops" }), model.PathRelay, model.Fail, "user ops makes on node2"},
+		{"source listens not", all(cut, func(in *input) { in.src.Forward.Stream = "local" }), model.PathRelay, model.Fail, "sshd on node1"},
+		{"source listens", all(cut, func(in *input) { in.src.Forward = ForwardFact{TCP: "all", Stream: "remote"} }), model.PathRelay, model.Pass, ""},
+		{"target connects not", all(cut, func(in *input) { in.dst.Forward.TCP = "no" }), model.PathRelay, model.Fail, "AllowTcpForwarding no"},
+		{"target connects", all(cut, func(in *input) { in.dst.Forward = ForwardFact{TCP: "local", Stream: "yes"} }), model.PathRelay, model.Pass, ""},
+		{"all off", all(cut, func(in *input) { in.dst.Forward.Disabled = true }), model.PathRelay, model.Fail, "DisableForwarding"},
+		{"post-copy", all(cut, func(in *input) { in.r.Options.Policy = model.PolicyPostCopy }), model.PathRelay, model.Fail, "post-copy"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := good()
+			tt.spoil(&in)
+			p := in.plan()
+			f := find(t, p, "data-path")
+			if p.Way != tt.way || f.Verdict != tt.verdict || !strings.Contains(f.Detail, tt.detail) || tt.verdict == model.Fail && f.Remedy == "" {
+				t.Errorf("%s, %s: %s; %s", p.Way, f.Verdict, f.Detail, f.Remedy)
+			}
+		})
+	}
+}
+
+func TestRelayIsEncryptedBySSH(t *testing.T) {
+	for _, wish := range []model.TLS{model.TLSAuto, model.TLSRequire} {
+		in := good()
+		in.r.Options.Path, in.r.Options.TLS = model.PathRelay, wish
+		p := in.plan()
+		f := find(t, p, "encryption")
+		if p.Encrypted || !strings.Contains(f.Remedy+f.Detail, "SSH") || (f.Verdict == model.Fail) != (wish == model.TLSRequire) {
+			t.Errorf("--tls %s: %v, %s: %s; %s", wish, p.Encrypted, f.Verdict, f.Detail, f.Remedy)
+		}
+	}
+}
+
+func TestNoMemoryNoWay(t *testing.T) {
+	in := good()
+	in.r.Mode, in.r.Options.Path = model.ModeOffline, model.PathRelay
+	if p := in.plan(); p.Way != "" {
+		t.Errorf("an offline move sends memory by %s", p.Way)
+	}
+}

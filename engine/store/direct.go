@@ -1,0 +1,281 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"horcrux/engine/virt"
+)
+
+// The ports of libvirt's own migrations: where they get through a firewall, so
+// do we. libvirt takes them from below and tries each, so we begin above.
+const (
+	firstPort = 49152
+	lastPort  = 49215
+)
+
+// reachWithin is how long a server may take to start and to be reached.
+const reachWithin = 10 * time.Second
+
+// direct carries data from the source to the target over TCP: a qemu-nbd on
+// the target serves the partial file, qemu-img on the source writes to it.
+type direct struct {
+	c    *Copy
+	host string // the target's address as the source resolves it
+	// probe is the server by which the way was tried; its file uses it.
+	probe     *server
+	probeFile *file
+}
+
+// server is a qemu-nbd that serves one partial file.
+type server struct {
+	guard  *guard
+	port   string
+	export string
+}
+
+// servedScript waits until a server of NBD answers.
+const servedScript = `i=0
+while [ $i -lt 100 ]; do
+qemu-img info "$1" >/dev/null 2>&1 && exit 0
+sleep 0.05
+i=$((i+1))
+done
+exec qemu-img info "$1"`
+
+func (d *direct) words() string {
+	return fmt.Sprintf("directly from %s to %s (%s) over TCP, not encrypted", d.c.src.Name(), d.c.dst.Name(), d.host)
+}
+
+// newDirect resolves the target's address where it will be used.
+func newDirect(ctx context.Context, c *Copy) (*direct, error) {
+	host := c.dst.MigrateAddress()
+	if _, err := netip.ParseAddr(host); err != nil {
+		if !c.srcTools.Has("getent") {
+			return nil, fmt.Errorf("%s has no getent to resolve %s", c.src.Name(), host)
+		}
+		out, err := run(ctx, c.src, "resolve "+host, nil, "getent", "ahosts", "--", host)
+		if err != nil {
+			return nil, err
+		}
+		host, _, _ = strings.Cut(strings.TrimSpace(out), " ")
+		if _, err := netip.ParseAddr(host); err != nil {
+			return nil, fmt.Errorf("%s resolves %s to %q", c.src.Name(), c.dst.MigrateAddress(), virt.Clean(host))
+		}
+	}
+	return &direct{c: c, host: host}, nil
+}
+
+// serve starts a server for a partial file and waits until the source reaches it.
+func (d *direct) serve(ctx context.Context, f *file) (*server, error) {
+	var id [8]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, err
+	}
+	export := token(d.c.plan.Job) + "-" + hex.EncodeToString(id[:])
+	var last error
+	for try := range 8 {
+		n, err := rand.Int(rand.Reader, big.NewInt(lastPort-firstPort+1))
+		if err != nil {
+			return nil, err
+		}
+		port := strconv.FormatInt(lastPort-n.Int64()*int64(min(try+1, 2))/2, 10)
+		s, err := d.start(ctx, f, port, export)
+		if err == nil {
+			return s, nil
+		}
+		last = err
+		if strings.Contains(err.Error(), "aio=native") {
+			// Built without it.
+			f.cacheMode = []string{"--cache=none"}
+			continue
+		}
+		if !strings.Contains(err.Error(), "Address already in use") {
+			break
+		}
+	}
+	return nil, last
+}
+
+func (d *direct) start(ctx context.Context, f *file, port, export string) (*server, error) {
+	what := "serve " + f.partial + " for the copy"
+	node := d.c.dst
+	argv := []string{"qemu-nbd", "-f", "raw", "-t", "-e", "16", "-b", d.host, "-p", port, "-x", export, "--discard=unmap"}
+	argv = append(argv, f.cacheMode...)
+	stream, err := node.Start(ctx, supervised(append(argv, "--", f.partial)...))
+	if err != nil {
+		return nil, &lineError{what, string(node.Name()), err}
+	}
+	s := &server{guard: keep(stream), port: port, export: export}
+	go func() {
+		b := make([]byte, 256)
+		for {
+			if _, err := stream.Read(b); err != nil {
+				close(s.guard.gone)
+				return
+			}
+		}
+	}()
+	image, err := asJSON(d.nbd(s))
+	if err != nil {
+		return nil, err
+	}
+	// The server's own node tells whether it is up, the source whether it is reached.
+	for _, n := range []Node{node, d.c.src} {
+		asked, cancel := context.WithTimeout(ctx, reachWithin)
+		answer := make(chan error, 1)
+		go func() {
+			_, err := runSupervised(asked, n, "reach "+d.host+" port "+port, "sh", "-c", servedScript, "horcrux-copy", image)
+			answer <- err
+		}()
+		select {
+		case err = <-answer:
+		case <-s.guard.gone:
+			err = &runError{what, string(node.Name()), virt.Clean(stream.Stderr()), 1}
+		}
+		if err != nil && asked.Err() != nil && ctx.Err() == nil {
+			err = &runError{"reach " + d.host + " port " + port, string(n.Name()), "no answer within " + reachWithin.String() + "; a firewall perhaps", 1}
+		}
+		cancel()
+		if err != nil {
+			s.guard.release()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (d *direct) nbd(s *server) map[string]any {
+	return map[string]any{
+		"driver": "nbd", "export": s.export,
+		"server": map[string]any{"type": "inet", "host": d.host, "port": s.port},
+	}
+}
+
+// directFile carries one file.
+type directFile struct {
+	*direct
+	file *file
+
+	mu     sync.Mutex
+	server *server
+}
+
+func (d *direct) open(_ context.Context, f *file) (carrier, error) {
+	c := &directFile{direct: d, file: f}
+	if f == d.probeFile {
+		c.server = d.probe
+	}
+	return c, nil
+}
+
+// end ends the server of the probe, if its file never came to its turn.
+func (d *direct) end() {
+	if d.probe != nil {
+		d.probe.guard.release()
+	}
+}
+
+func (f *directFile) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.server != nil {
+		f.server.guard.release()
+		f.server = nil
+	}
+}
+
+func (f *directFile) up(ctx context.Context) (*server, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.server != nil {
+		return f.server, nil
+	}
+	s, err := f.serve(ctx, f.file)
+	if err == nil {
+		f.server = s
+	}
+	return s, err
+}
+
+// put sends a window, piece by piece, and the source's hash of it is made
+// meanwhile, while its bytes are in memory.
+func (f *directFile) put(ctx context.Context, w window, again bool) (string, error) {
+	s, err := f.up(ctx)
+	if err != nil {
+		return "", err
+	}
+	type answer struct {
+		sum string
+		err error
+	}
+	hashed := make(chan answer, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	var hashing sync.WaitGroup
+	defer hashing.Wait()
+	defer cancel()
+	hashing.Go(func() {
+		sum, err := f.c.srcHash.sum(ctx, f.file.Source, w, readCached)
+		hashed <- answer{sum, err}
+	})
+	for rest := w; len(rest.extents) > 0; {
+		p := rest.pieces(f.c.pace.piece())
+		began := time.Now()
+		if err := f.send(ctx, s, p[0], again); err != nil {
+			return "", err
+		}
+		f.c.pace.took(p[0].bytes(), time.Since(began))
+		f.c.copied(f.file, p[0].bytes())
+		rest.extents = nil
+		for _, q := range p[1:] {
+			rest.extents = append(rest.extents, q.extents...)
+		}
+	}
+	a := <-hashed
+	return a.sum, a.err
+}
+
+// send writes a piece. On a fresh file only data are sent; over what may be
+// there from before, zeros too.
+func (f *directFile) send(ctx context.Context, s *server, w window, again bool) error {
+	part := func(under map[string]any) map[string]any {
+		return map[string]any{"driver": "raw", "offset": w.off(), "size": w.end() - w.off(), "file": under}
+	}
+	from, err1 := asJSON(part(map[string]any{"driver": "file", "filename": f.file.Source}))
+	to, err2 := asJSON(part(f.nbd(s)))
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	argv := []string{"qemu-img", "convert", "-q", "-n", "-W", "-m", "8", "-t", "writeback", "-O", "raw"}
+	if !again {
+		argv = append(argv, "--target-is-zero")
+	}
+	if rate := f.c.pace.share(); rate > 0 {
+		argv = append(argv, "-r", strconv.FormatUint(rate, 10))
+	}
+	_, err := runSupervised(ctx, f.c.src, fmt.Sprintf("send %s at %d to %s", f.file.Source, w.off(), f.c.dst.Name()), append(argv, from, to)...)
+	var failed *runError
+	if errors.As(err, &failed) {
+		if full(failed.why) {
+			return fmt.Errorf("%w: %w", errFull, &runError{"write " + f.file.partial, string(f.c.dst.Name()), failed.why, 1})
+		}
+		return fmt.Errorf("%w: %w", errHelper, err)
+	}
+	return err
+}
+
+var errFull = errors.New("the target has no space left")
+
+// full tells whether an error text is about a full disk.
+func full(text string) bool {
+	return strings.Contains(text, "No space left") || strings.Contains(text, "Disk quota exceeded") || strings.Contains(text, "File too large")
+}

@@ -1,0 +1,88 @@
+package survey
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"horcrux/engine/fleet"
+	"horcrux/engine/model"
+	"horcrux/engine/plan"
+	"horcrux/engine/transport"
+)
+
+const (
+	// reachPort is the last of the ports that libvirt receives moves at. It takes
+	// them from below, so nothing listens here that a stray connection could
+	// disturb; a firewall that lets the range through answers for all of it.
+	reachPort = "49215"
+	// reachWithin lets a first packet be lost: the second is sent after 1 s.
+	reachWithin = 3 * time.Second
+)
+
+// reach asks the source's sshd to open a connection to the target.
+func reach(ctx context.Context, src, dst *fleet.Node) plan.ReachFact {
+	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+	defer cancel()
+	at := net.JoinHostPort(dst.MigrateAddress(), reachPort)
+	switch r, words := src.Reaches(ctx, at); r {
+	case transport.ReachYes:
+		return plan.ReachFact{Tried: true, Reached: true, Detail: at + " answers"}
+	case transport.ReachNo:
+		return plan.ReachFact{Tried: true, Detail: fmt.Sprintf("%s from %s within %s", words, at, reachWithin)}
+	default:
+		return plan.ReachFact{Detail: words}
+	}
+}
+
+// forwardScript prints what sshd has in force for the user and the address of
+// this login. It changes nothing and takes no data but the user's name.
+const forwardScript = `set -- "$1" "${SSH_CONNECTION%% *}"
+d=$(command -v sshd || echo /usr/sbin/sshd)
+"$d" -T -C "user=$1,host=$2,addr=$2" 2>/dev/null | grep -Ei '^(allowtcpforwarding|allowstreamlocalforwarding|disableforwarding) '`
+
+// forward asks what a node's sshd allows; what cannot be found out is tried when
+// it is needed.
+func forward(ctx context.Context, n *fleet.Node) plan.ForwardFact {
+	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+	defer cancel()
+	res, err := n.Exec(ctx, []string{"sh", "-c", forwardScript, "horcrux", n.User()}, nil)
+	if err != nil {
+		return plan.ForwardFact{}
+	}
+	return readForward(string(res.Stdout))
+}
+
+func readForward(text string) plan.ForwardFact {
+	var f plan.ForwardFact
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(line)), " ")
+		switch value {
+		case "yes", "no", "all", "local", "remote":
+		default:
+			continue // nothing else is taken from a host
+		}
+		switch key {
+		case "allowtcpforwarding":
+			f.TCP = value
+		case "allowstreamlocalforwarding":
+			f.Stream = value
+		case "disableforwarding":
+			f.Disabled = value == "yes"
+		}
+	}
+	return f
+}
+
+// mayRelay tells that a move's data may have to go through this machine.
+func mayRelay(r model.Request, reach plan.ReachFact) bool {
+	switch r.Options.Path {
+	case model.PathRelay:
+		return true
+	case model.PathDirect, model.PathSSH:
+		return false
+	}
+	return reach.Tried && !reach.Reached
+}

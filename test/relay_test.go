@@ -1,0 +1,107 @@
+//go:build lab
+
+package test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"horcrux/lab"
+)
+
+// parted takes the hosts' network to each other away, but for SSH, for the rest
+// of a test.
+func parted(t *testing.T) {
+	t.Helper()
+	for _, n := range the.Nodes {
+		if err := n.BlockPeers(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { n.UnblockPeers(context.Background()) }) //nolint:errcheck // a host that is off has no rules
+	}
+}
+
+// noSockets checks that no folder or socket of a relay is left on any host.
+func noSockets(t *testing.T) {
+	t.Helper()
+	for _, n := range the.Nodes {
+		out, err := n.Exec(t.Context(), "find", "/run", "/var/lib/libvirt/qemu", "-name", "*horcrux-*", "-o", "-name", "*tunnelmigrate*")
+		if left := strings.Fields(out); err != nil || len(left) > 0 {
+			t.Errorf("%s still has %v (%v)", n.Name, left, err)
+		}
+	}
+}
+
+// TestRelay: hosts that only the console reaches, and only by SSH. The modes that
+// send memory find that out by themselves, and a job that is killed in the
+// middle is undone with nothing left.
+func TestRelay(t *testing.T) {
+	s, from := one(t, lab.VMSpec{Name: "wrelay", Agent: true, Disks: []lab.DiskSpec{{FillMiB: 8}, {SizeMiB: 64, FillMiB: 8}}})
+	stopAfter(t, s.Name)
+	c := newConsole(t)
+	parted(t)
+	judged := func(id string, stop func()) {
+		t.Helper()
+		stop() // what the guest says afterwards is not on the disk that is read here
+		if _, bad := s.judge(t.Context()); len(bad) > 0 {
+			c.fail(t, id, bad)
+		}
+		noSockets(t)
+	}
+	t.Run("killed", func(t *testing.T) {
+		stop := observe(s)
+		defer stop()
+		id := c.start(s.Name, other(from), "--bandwidth", "4")
+		if !c.wrote(id, "perform", time.Minute) {
+			t.Fatalf("the copy does not begin: %v", c.records(id))
+		}
+		until(t, "bytes in the mirror", time.Minute, func() bool {
+			out, err := the.Node(from).Virsh(t.Context(), "domjobinfo", s.Name)
+			return err == nil && strings.Contains(out, "Unbounded")
+		})
+		c.kill(id)
+		if _, err := c.settleAll(2 * time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if at, err := s.owner(t.Context()); at != from || err != nil {
+			t.Errorf("it is on %s: %v", at, err)
+		}
+		judged(id, stop)
+	})
+	for _, mode := range []string{"live", "online", "block"} {
+		t.Run(mode, func(t *testing.T) {
+			from, err := s.owner(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			args := []string{"--mode", mode}
+			if mode == "live" {
+				args = append(args, "--parallel", "2")
+			}
+			if o := c.run(append([]string{"plan", s.Name, "--to", other(from)}, args...)...); o.code != 0 || !strings.Contains(o.out, from+" through this machine to ") {
+				t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
+			}
+			stop := observe(s)
+			defer stop()
+			id, o := c.move(s, other(from), args...)
+			if o.code != 0 {
+				t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
+			}
+			if at, err := s.owner(t.Context()); at == from || err != nil {
+				t.Errorf("it is on %s: %v", at, err)
+			}
+			if !slices.Contains(c.records(id), "relayed") {
+				t.Errorf("records: %v", c.records(id))
+			}
+			judged(id, stop)
+		})
+	}
+	t.Run("direct", func(t *testing.T) {
+		from, _ := s.owner(t.Context())
+		c.must(3, "migrate", s.Name, "--to", other(from), "--yes", "--path", "direct")
+		judged("", func() {})
+	})
+}

@@ -132,8 +132,8 @@ func (n *Node) Freeze(ctx context.Context, t Target) error {
 func (n *Node) Thaw(t Target) error { return n.signal(t, unix.SIGCONT) }
 
 // Restart ends a service, if it runs, and starts it again. A frozen one is
-// killed. It returns when the service serves.
-func (n *Node) Restart(ctx context.Context, s Service) error {
+// killed. It returns when the service serves. args are added to its command.
+func (n *Node) Restart(ctx context.Context, s Service, args ...string) error {
 	argv, ok := serviceCommands[s]
 	if !ok {
 		return fmt.Errorf("cannot restart %q: it is not a service", s)
@@ -154,11 +154,14 @@ func (n *Node) Restart(ctx context.Context, s Service) error {
 	if err := n.awaitGone(ctx, Of(s)); err != nil {
 		return err
 	}
-	if _, err := n.Exec(ctx, argv...); err != nil {
+	if _, err := n.Exec(ctx, slices.Concat(argv, args)...); err != nil {
 		return err
 	}
-	if s == Libvirtd {
+	switch s {
+	case Libvirtd:
 		return n.awaitLibvirt(ctx)
+	case SSHD:
+		return n.awaitSSH(ctx)
 	}
 	return nil
 }

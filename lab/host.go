@@ -171,6 +171,14 @@ func (n *Node) awaitLibvirt(ctx context.Context) error {
 	})
 }
 
+// awaitSSH waits for sshd's port: sshd goes to the background before it binds.
+func (n *Node) awaitSSH(ctx context.Context) error {
+	return until(ctx, hostDeadline, "sshd on "+n.Name, func(ctx context.Context) (bool, error) {
+		_, err := n.Exec(ctx, "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/22")
+		return err == nil, err
+	})
+}
+
 // killHost ends the host at once, as a power failure does: the kernel kills
 // every process of it. The link goes with it.
 func (n *Node) killHost(ctx context.Context) error {

@@ -128,7 +128,7 @@ func identify(s hostSpec) error {
 }
 
 // serviceCommands start the host's services. Each puts itself into the
-// background once it serves.
+// background once it serves, but for sshd, which binds its port after that.
 var serviceCommands = map[Service][]string{
 	Virtlogd: {"/usr/sbin/virtlogd", "-d"},
 	SSHD:     {"/usr/sbin/sshd", "-f", "/etc/ssh/sshd_config"},

@@ -86,7 +86,8 @@ func (p process) option(name string) (string, bool) {
 	return p.Args[i+1], true
 }
 
-// signal sends a signal to every process of the target.
+// signal sends a signal to every process of the target. One that ends meanwhile,
+// as sshd's connections do, needs none.
 func (n *Node) signal(t Target, sig unix.Signal) error {
 	procs, err := n.inside(t.matches)
 	if err != nil {
@@ -97,7 +98,9 @@ func (n *Node) signal(t Target, sig unix.Signal) error {
 	}
 	var errs []error
 	for _, p := range procs {
-		errs = append(errs, signalPID(p.PID, sig))
+		if err := signalPID(p.PID, sig); !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

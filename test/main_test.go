@@ -194,6 +194,7 @@ type line struct {
 	MemRate       uint64 `json:"mem_rate"`
 	DiskProcessed uint64 `json:"disk_processed"`
 	Bandwidth     uint64 `json:"bandwidth"`
+	Iteration     uint64 `json:"iteration"`
 }
 
 func parse(t *testing.T, text string) []line {

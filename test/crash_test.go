@@ -206,7 +206,24 @@ func (w way) up(t *testing.T, s *subject) {
 		return
 	}
 	if err := the.WaitVM(t.Context(), s.Name); err != nil {
+		s.describe(t)
 		t.Fatal(err)
+	}
+}
+
+// describe logs what a VM that does not come up looks like on its hosts.
+func (s *subject) describe(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"node1", "node2"} {
+		n := the.Node(name)
+		state, err := n.Virsh(t.Context(), "domstate", s.Name, "--reason")
+		if err != nil {
+			t.Logf("%s on %s: %v", s.Name, name, err)
+			continue
+		}
+		said, _ := n.Exec(t.Context(), "tail", "-n", "20", "/var/log/libvirt/qemu/"+s.Name+"-serial.log")
+		registers, _ := n.Virsh(t.Context(), "qemu-monitor-command", s.Name, "--hmp", "info registers")
+		t.Logf("%s on %s: %s\nits console: %q\n%s", s.Name, name, strings.TrimSpace(state), said, registers)
 	}
 }
 

@@ -105,7 +105,7 @@ func (k kind) move(t *testing.T, s *subject, w way) {
 	id, o := c.move(s, to, w.args...)
 	took := time.Since(began)
 	_, settled := c.settleAll(time.Minute)
-	if s.want == "running" {
+	if s.want == "running" && o.code == 0 {
 		w.up(t, s)
 	}
 	stop()

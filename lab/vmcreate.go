@@ -108,6 +108,11 @@ func (l *Lab) defineVM(ctx context.Context, vm VM, image guestImage, machine str
 		if err := n.makeVMDisk(ctx, d, i == 0); err != nil {
 			return fmt.Errorf("cannot make the disk %s of %s: %w", d.Path(), vm.Name, err)
 		}
+		if d.Device {
+			if err := l.makeDevices(ctx, vm, d); err != nil {
+				return err
+			}
+		}
 	}
 	if vm.ISO {
 		if _, err := n.Exec(ctx, "dd", "if=/dev/urandom", "of="+vm.ISOPath(), "bs=64K", "count=8", "status=none"); err != nil {

@@ -51,13 +51,17 @@ func (vm VM) domainXML(image guestImage, machine string) string {
 	p("  <devices>")
 	p("    <emulator>/usr/bin/qemu-system-x86_64</emulator>")
 	for i, d := range vm.Disks {
-		p("    <disk type='file' device='disk'>")
+		kind, source := "file", "file"
+		if d.Device {
+			kind, source = "block", "dev"
+		}
+		p("    <disk type='%s' device='disk'>", kind)
 		own := ""
 		if d.IOThread {
 			own = " iothread='1'"
 		}
 		p("      <driver name='qemu' type='%s' cache='%s' discard='unmap'%s/>", d.Format, xmlText(d.Cache), own)
-		p("      <source file='%s'/>", xmlText(d.Path()))
+		p("      <source %s='%s'/>", source, xmlText(d.Source()))
 		p("      <target dev='vd%c' bus='virtio'/>", 'a'+i)
 		p("    </disk>")
 	}

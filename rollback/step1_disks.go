@@ -3,6 +3,7 @@ package rollback
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"horcrux/engine/model"
 )
@@ -52,7 +53,20 @@ func cleanDisks(ctx context.Context, e *Env) (string, error) {
 			return "", fmt.Errorf("cannot delete the sockets in %s on %s: %w", e.View.Relay, e.Target.Name(), err)
 		}
 	}
-	return describeDisks(ended, len(e.View.Volumes), e.Target.Name()), nil
+	return describeDisks(ended, len(e.View.Volumes), e.Target.Name()) + onDevices(e), nil
+}
+
+// onDevices names the devices that a copy may have come onto. They are not ours
+// to empty: by the time that an undo gets to them they may be somebody's.
+func onDevices(e *Env) string {
+	if e.View.Plan == nil || !e.View.Prepared {
+		return ""
+	}
+	devices := e.View.Plan.Devices()
+	if len(devices) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; what was copied is still on %s of %s, and a plan says how to empty it", strings.Join(devices, " and "), e.Target.Name())
 }
 
 func describeDisks(ended bool, volumes int, node model.NodeName) string {

@@ -213,6 +213,12 @@ func (s *subject) isBase(file string) bool {
 	return slices.ContainsFunc(s.Disks, func(d lab.DiskSpec) bool { return d.Backing != "" && d.BasePath() == file })
 }
 
+// isDevice tells that a path is that of a disk's block device, or of what has its
+// bytes.
+func (s *subject) isDevice(p string) bool {
+	return slices.ContainsFunc(s.Disks, func(d lab.DiskSpec) bool { return d.Device && (p == d.Path() || p == d.DevicePath()) })
+}
+
 // strangers are files of the VM or of ours that must not be on a node.
 func (s *subject) strangers(ctx context.Context, n *lab.Node, owner string) []string {
 	out, err := n.Exec(ctx, "find", "/var/lib/libvirt", "/srv/shared", "/tmp", "/run", "/var/tmp", "/root", "-not", "-type", "d",
@@ -227,6 +233,7 @@ func (s *subject) strangers(ctx context.Context, n *lab.Node, owner string) []st
 		base := path.Base(f)
 		ours := strings.Contains(base, "horcrux") || strings.Contains(base, ".partial")
 		switch {
+		case s.isDevice(f): // every host has its own
 		case slices.Contains(own, f) && (n.Name == owner || strings.HasPrefix(f, "/srv/shared/")):
 		case strings.HasPrefix(f, "/run/libvirt/") && !ours, strings.HasPrefix(f, "/var/lib/libvirt/qemu/") && n.Name == owner && !ours:
 		case f == s.ISOPath() && s.ISO, s.isBase(f): // may be where it was before: others may use it too
@@ -253,7 +260,7 @@ func (s *subject) asBefore(ctx context.Context, n *lab.Node) (bad []string) {
 	}
 	for line := range strings.Lines(ask("domblklist", s.Name)) {
 		f := strings.Fields(line)
-		if len(f) == 2 && strings.HasPrefix(f[1], "/") && !slices.Contains(s.files(), f[1]) {
+		if len(f) == 2 && strings.HasPrefix(f[1], "/") && !slices.Contains(s.files(), f[1]) && !s.isDevice(f[1]) {
 			bad = append(bad, f[0]+" is on "+f[1])
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"horcrux/engine/journal"
 	"horcrux/engine/model"
@@ -34,8 +35,17 @@ func (j *Job) Confirm(ctx context.Context) error {
 		j.phase(model.PhaseConfirm, model.PhaseFailed, err.Error())
 		return err
 	}
-	j.phase(model.PhaseConfirm, model.PhaseOK, fmt.Sprintf("nothing of the VM is left on %s", j.plan.From))
+	j.phase(model.PhaseConfirm, model.PhaseOK, j.nothingLeft())
 	return nil
+}
+
+// nothingLeft says what the source still has once all that was ours is gone.
+func (j *Job) nothingLeft() string {
+	s := fmt.Sprintf("nothing of the VM is left on %s", j.plan.From)
+	if devices := j.plan.Devices(); len(devices) > 0 {
+		s += " but the bytes on " + strings.Join(devices, " and ")
+	}
+	return s
 }
 
 func (j *Job) discard(ctx context.Context) error {

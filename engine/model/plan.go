@@ -236,6 +236,17 @@ func (p Plan) Blocking() *Finding {
 	return nil
 }
 
+// Devices are the block devices that are copied: nothing of ours makes or
+// removes one, so their bytes stay on both sides.
+func (p Plan) Devices() (paths []string) {
+	for _, d := range p.Copies() {
+		if d.Type == "block" {
+			paths = append(paths, d.Path)
+		}
+	}
+	return paths
+}
+
 // Copies lists the disks that have to be copied.
 func (p Plan) Copies() []DiskPlan {
 	var c []DiskPlan

@@ -184,6 +184,8 @@ func decideBlock(f *facts, d Disk, p model.DiskPlan, proof Proof) (model.DiskPla
 		return refuse(p, "%s has no device %s", f.dst.Name, d.Source)
 	case v.Capacity != d.Capacity:
 		return refuse(p, "%s has %d bytes on %s and %d on %s", d.Source, d.Capacity, f.src.Name, v.Capacity, f.dst.Name)
+	case v.User != "":
+		return refuse(p, "%s on %s belongs to the VM %s", d.Source, f.dst.Name, v.User)
 	case !v.Blank:
 		return refuse(p, "%s on %s is not known to be empty, and a copy would write over it", d.Source, f.dst.Name)
 	}

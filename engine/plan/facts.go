@@ -82,8 +82,11 @@ type VolumeFact struct {
 	Capacity, Allocation uint64 // bytes
 	Format               string
 	// Blank tells of a block device that it was read and holds no data anybody
-	// could miss: no signature of a file system, a partition table or LVM.
+	// could miss: its first and last MiB are zeros, nothing lies on it, and no
+	// other VM of the node has it.
 	Blank bool
+	// User is another VM of the node that has the device.
+	User string
 }
 
 // DomainFact is one domain of a node.

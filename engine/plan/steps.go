@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"horcrux/engine/model"
@@ -104,10 +105,15 @@ func converging(o model.Options) string {
 }
 
 func leftovers(copies []model.DiskPlan) string {
-	if len(copies) == 0 {
-		return ": the definition"
+	s := ": the definition"
+	devices := model.Plan{Disks: copies}.Devices()
+	if n := len(copies) - len(devices); n > 0 {
+		s += " and " + plural(n, "disk")
 	}
-	return ": the definition and " + plural(len(copies), "disk")
+	if len(devices) > 0 {
+		s += "; what is on " + strings.Join(devices, " and ") + " stays"
+	}
+	return s
 }
 
 func count(disks []model.DiskPlan, what model.DiskDecision) int {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 
 	"horcrux/engine/model"
 )
@@ -43,6 +44,10 @@ func diskRemedy(f *facts, d Disk) string {
 		return "eject it: " + command("virsh change-media %s %s --eject --live --config", f.vm.Domain.Name, d.Target) + fmt.Sprintf("; or copy the file to %s", f.dst.Name)
 	case d.ReadOnly:
 		return fmt.Sprintf("copy the file to %s", f.dst.Name)
+	case d.Type == "block" && mayBeEmptied(f, d):
+		return fmt.Sprintf("if what %s has there is not needed, empty both ends of it on %s: ", f.dst.Name, f.dst.Name) +
+			command("dd if=/dev/zero of=%s bs=4096 count=256 conv=nocreat && dd if=/dev/zero of=%s bs=4096 count=256 conv=nocreat seek=%s",
+				d.Source, d.Source, strconv.FormatUint(d.Capacity/4096-256, 10))
 	case d.Type == "block":
 		return fmt.Sprintf("make an empty device of %d bytes at that path on %s, or put the disk on shared storage", d.Capacity, f.dst.Name)
 	case uncopyable(d, model.DiskPlan{Disk: model.Disk{Format: formatOf(d)}}) != "":
@@ -58,6 +63,12 @@ func diskRemedy(f *facts, d Disk) string {
 		name = path.Base(dir)
 	}
 	return fmt.Sprintf("on %s: ", f.dst.Name) + command("virsh pool-define-as %s dir --target %s && virsh pool-build %s && virsh pool-start %s", name, dir, name, name)
+}
+
+// mayBeEmptied tells that only what is on the target's device stands in the way.
+func mayBeEmptied(f *facts, d Disk) bool {
+	v := f.dst.Volumes[d.Source]
+	return f.proofs[d.Target].Separate && v.Exists && v.User == "" && v.Capacity == d.Capacity && d.Capacity >= 2<<20
 }
 
 func formatOf(d Disk) string {

@@ -92,6 +92,7 @@ func Plan(ctx context.Context, f *fleet.Fleet, l Local, r model.Request, now fun
 			coldTarget(ctx, dst, vm.Files, &d)
 		}
 		proofs = prove(ctx, src, dst, vm.Domain.Disks, d.Files)
+		proveDevices(ctx, src, dst, vm.Domain, proofs, &d)
 	}
 	if l.Store != nil {
 		moves, err := l.Store.Queue()

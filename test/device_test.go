@@ -1,0 +1,59 @@
+//go:build lab
+
+package test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"horcrux/lab"
+)
+
+var overAMebibyteOfDisk = regexp.MustCompile(`"disk_processed":[1-9][0-9]{6}`)
+
+// F12: a disk that is a block device is copied onto the target's own, which must
+// be seen to be another one and empty. Nothing is ever copied over data.
+func TestF12BlockDevice(t *testing.T) {
+	s, from := one(t, lab.VMSpec{Name: "wdevice", Agent: true, Disks: []lab.DiskSpec{{Format: "raw", Device: true, FillMiB: 24}}})
+	stopAfter(t, s.Name)
+	to, device := other(from), s.Disks[0].DevicePath()
+	c := newConsole(t)
+	if o := c.must(3, "plan", s.Name, "--to", to, "--mode", "offline"); !strings.Contains(o.out+o.errOut, "block device") {
+		t.Errorf("offline is refused without its reason: %s%s", o.out, o.errOut)
+	}
+
+	stop := observe(s)
+	id := strings.TrimSpace(c.must(0, "migrate", s.Name, "--to", to, "--yes", "--detach", "--bandwidth", "4").out)
+	until(t, "the disk goes over", time.Minute, func() bool {
+		b, _ := os.ReadFile(filepath.Join(c.state, "horcrux", "jobs", id, "events.jsonl"))
+		return overAMebibyteOfDisk.Match(b)
+	})
+	c.must(0, "abort", id, "--yes")
+	stop()
+	now, bad := s.judge(t.Context())
+	if r := result(t, c.run("job", id, "-o", "json").out); r.Outcome != "undone" || now != from || len(bad) > 0 {
+		t.Errorf("%+v, on %s", r, now)
+		c.fail(t, id, bad)
+		return
+	}
+
+	// The half copy is in the way of a second one; the plan says how to empty it.
+	o := c.must(3, "plan", s.Name, "--to", to)
+	said := o.out + o.errOut
+	remedy := regexp.MustCompile(`dd if=/dev/zero of=\S+ bs=4096 count=256 conv=nocreat && dd [^\n]* seek=[0-9]+`).FindString(said)
+	if remedy == "" || !strings.Contains(said, "not known to be empty") {
+		t.Fatalf("the refusal does not say how to empty the device: %s", said)
+	}
+	if _, err := the.Node(to).Exec(t.Context(), "sh", "-c", remedy+" && sync"); err != nil {
+		t.Fatal(err)
+	}
+
+	movesTo(t, s, to)
+	if o := c.must(3, "plan", s.Name, "--to", from); !strings.Contains(o.out+o.errOut, device+" on "+from+" is not known to be empty") {
+		t.Errorf("the way back would write over %s: %s%s", device, o.out, o.errOut)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"horcrux/engine/tether"
 	"horcrux/engine/virt"
 )
 
@@ -111,7 +112,7 @@ func (d *direct) start(ctx context.Context, f *file, port, export string) (*serv
 	node := d.c.dst
 	argv := []string{"qemu-nbd", "-f", "raw", "-t", "-e", "16", "-b", d.host, "-p", port, "-x", export, "--discard=unmap"}
 	argv = append(argv, f.cacheMode...)
-	stream, err := node.Start(ctx, supervised(append(argv, "--", f.partial)...))
+	stream, err := node.Start(ctx, tether.Command(append(argv, "--", f.partial)...))
 	if err != nil {
 		return nil, &lineError{what, string(node.Name()), err}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"horcrux/engine/tether"
 	"horcrux/engine/transport"
 	"horcrux/engine/virt"
 )
@@ -128,21 +129,7 @@ func refused(what string, n Node, stderr string) error {
 
 // keep feeds a helper's standard input with signs of life.
 func keep(s transport.Stream) *guard {
-	ctx, cancel := context.WithCancel(context.Background())
-	g := &guard{stop: cancel, stream: s, gone: make(chan struct{})}
-	go func() {
-		h := heart{ctx}
-		b := make([]byte, 1)
-		for {
-			if _, err := h.Read(b); err != nil {
-				return
-			}
-			if _, err := s.Write(b); err != nil {
-				return
-			}
-		}
-	}()
-	return g
+	return &guard{stop: tether.Feed(s), stream: s, gone: make(chan struct{})}
 }
 
 // held tells whether the lock is still there, as far as we know.

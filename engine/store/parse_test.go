@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"horcrux/engine/model"
+	"horcrux/engine/tether"
 	"horcrux/engine/transport"
 )
 
@@ -264,7 +265,7 @@ func TestPublishScript(t *testing.T) {
 func TestSupervised(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	s, err := here{}.Start(ctx, supervised("sleep", "1000"))
+	s, err := here{}.Start(ctx, tether.Command("sleep", "1000"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +279,7 @@ func TestSupervised(t *testing.T) {
 		t.Fatal("it goes on without us")
 	}
 	t.Log(time.Since(began))
-	r, err := here{}.Exec(ctx, supervised("sh", "-c", "echo out; echo why >&2; exit 7"), heart{ctx})
+	r, err := here{}.Exec(ctx, tether.Command("sh", "-c", "echo out; echo why >&2; exit 7"), tether.Heart(ctx))
 	if err != nil || r.Code != 7 || string(r.Stdout) != "out\n" || !strings.Contains(string(r.Stderr), "why") {
 		t.Errorf("%+v, %v", r, err)
 	}

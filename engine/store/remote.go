@@ -9,52 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"horcrux/engine/tether"
 	"horcrux/engine/transport"
 	"horcrux/engine/virt"
 )
 
-const (
-	// short is the time for an act that moves no data.
-	short = 30 * time.Second
-	// beat is how often a helper on a node hears from us, silence how long it
-	// waits for that: ten beats may be lost.
-	beat = 6 * time.Second
-)
-
-// superviseScript runs a command that ends when standard input ends or is
-// silent for a minute: sshd does not tell its children that their peer is gone,
-// and notices a dead peer only after hours.
-const superviseScript = `exec 3<&0
-"$@" </dev/null 3<&- &
-p=$!
-{ while [ -n "$(timeout 60 dd bs=1 count=1 2>/dev/null <&3)" ]; do :; done
-kill $p; sleep 5; kill -9 $p; } >/dev/null 2>&1 &
-w=$!
-exec 3<&-
-wait $p
-r=$?
-kill $w 2>/dev/null
-exit $r`
-
-func supervised(argv ...string) []string {
-	return append([]string{"sh", "-c", superviseScript, "horcrux-copy"}, argv...)
-}
-
-// heart is standard input of a supervised command: a dot now and then, until
-// the context ends.
-type heart struct{ ctx context.Context }
-
-func (h heart) Read(b []byte) (int, error) {
-	t := time.NewTimer(beat)
-	defer t.Stop()
-	select {
-	case <-h.ctx.Done():
-		return 0, io.EOF
-	case <-t.C:
-		b[0] = '.'
-		return 1, nil
-	}
-}
+// short is the time for an act that moves no data.
+const short = 30 * time.Second
 
 // runError is a command that ran on a node and failed there.
 type runError struct {
@@ -102,7 +63,7 @@ func runLong(ctx context.Context, n Node, what string, stdin io.Reader, argv ...
 func runSupervised(ctx context.Context, n Node, what string, argv ...string) (string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	return runLong(ctx, n, what, heart{ctx}, supervised(argv...)...)
+	return runLong(ctx, n, what, tether.Heart(ctx), tether.Command(argv...)...)
 }
 
 // reason is the last thing that a command complained of: qemu's tools say what

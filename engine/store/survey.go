@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"horcrux/engine/tether"
 	"horcrux/engine/transport"
 	"horcrux/engine/virt"
 )
@@ -128,7 +129,7 @@ func extents(ctx context.Context, n Node, name string, size int64, gap int64) ([
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s, err := n.Start(ctx, supervised("qemu-img", "map", "--output=json", image))
+	s, err := n.Start(ctx, tether.Command("qemu-img", "map", "--output=json", image))
 	if err != nil {
 		return nil, &lineError{what, string(n.Name()), err}
 	}

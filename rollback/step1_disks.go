@@ -49,7 +49,7 @@ func cleanDisks(ctx context.Context, e *Env) (string, error) {
 		}
 	}
 	if e.View.Relay != "" {
-		if err := e.Target.DeleteTree(ctx, e.View.Relay); err != nil {
+		if err := e.Target.DropSockets(ctx, e.View.Relay); err != nil {
 			return "", fmt.Errorf("cannot delete the sockets in %s on %s: %w", e.View.Relay, e.Target.Name(), err)
 		}
 	}

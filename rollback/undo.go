@@ -26,6 +26,9 @@ type Host interface {
 	DeleteVolume(ctx context.Context, path string) error
 	// DeleteTree removes a folder of ours with what is in it.
 	DeleteTree(ctx context.Context, path string) error
+	// DropSockets removes the folder of a move's sockets, and all that let data in
+	// there: processes, a key, and its line in authorized_keys.
+	DropSockets(ctx context.Context, dir string) error
 	// VolumeExists looks for a file or volume at path.
 	VolumeExists(ctx context.Context, path string) (bool, error)
 	// Rename moves a file on the host; it never replaces one.

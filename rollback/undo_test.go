@@ -57,6 +57,10 @@ func (h *host) DeleteVolume(_ context.Context, p string) error {
 func (h *host) SetAutostart(_ context.Context, on bool) error { return h.act("autostart", h.st) }
 func (h *host) Start(context.Context) error                   { return h.act("start", words["running"]) }
 
+func (h *host) DropSockets(_ context.Context, p string) error {
+	return h.act("delete tree "+p, h.st)
+}
+
 func (h *host) DeleteTree(_ context.Context, p string) error { return h.act("delete tree "+p, h.st) }
 
 func (h *host) VolumeExists(_ context.Context, p string) (bool, error) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"horcrux/engine/model"
+	"horcrux/engine/relay"
 	"horcrux/engine/virt"
 )
 
@@ -24,13 +25,24 @@ func (e *End) ShutdownBy(ctx context.Context, way virt.ShutdownWay) error {
 	return e.act(ctx, func(c *virt.Conn) error { return c.ShutdownBy(ctx, e.vm, way) })
 }
 
+// DropSockets removes the folder of the job's sockets, and what let data in there.
+func (e *End) DropSockets(ctx context.Context, dir string) error {
+	if e.job == "" || dir != model.RelayDir(e.job) {
+		return fmt.Errorf("%s is not the folder of sockets of job %q", dir, e.job)
+	}
+	if err := relay.Remove(ctx, e.node, e.job); err != nil {
+		return fmt.Errorf("cannot remove the sockets in %s from %s: %w", dir, e.Name(), err)
+	}
+	return nil
+}
+
 // DeleteTree removes a folder that a move made, with what is in it. It takes
-// none that is not named after a VM or a job of ours.
+// none that is not named after the VM.
 func (e *End) DeleteTree(ctx context.Context, p string) error {
 	if err := absolute(p); err != nil {
 		return err
 	}
-	if !strings.Contains(p, string(e.vm)) && (e.job == "" || p != model.RelayDir(e.job)) {
+	if !strings.Contains(p, string(e.vm)) {
 		return fmt.Errorf("%s is not a folder of the VM %s", p, e.vm)
 	}
 	return e.run(ctx, "rm", "-rf", "--", p)

@@ -321,3 +321,7 @@ func (n *Node) MigrateAddress() string {
 	}
 	return n.target.Host
 }
+
+// MigratePort is where sshd of the node is reached at that address, as far as
+// we know: where we reach it.
+func (n *Node) MigratePort() int { return n.target.Port }

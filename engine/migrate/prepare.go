@@ -133,6 +133,9 @@ func (j *Job) prepare(ctx context.Context) (string, error) {
 	if j.movesMemory() {
 		j.phase(model.PhasePreflight, model.PhaseOK, found)
 	}
+	if j.plan.Way == model.PathSSH {
+		return "the target waits; the data go there by SSH of the nodes", nil
+	}
 	if j.byRelay() {
 		return "the target waits; the data go through this machine", nil
 	}

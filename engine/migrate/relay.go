@@ -11,7 +11,7 @@ import (
 )
 
 // Relay carries connections from sockets on the source to those of the same
-// names on the target, through this process.
+// names on the target, through this process or from node to node.
 type Relay interface {
 	// Make makes a folder for sockets on both nodes; one that is there is an error.
 	Make(ctx context.Context, dir string) error
@@ -23,8 +23,9 @@ type Relay interface {
 	Close()
 }
 
-// byRelay tells that what libvirt sends goes through this process.
-func (j *Job) byRelay() bool { return j.plan.Way == model.PathRelay }
+// byRelay tells that what libvirt sends goes through sockets, and from there
+// through this process or by an SSH of the nodes' own.
+func (j *Job) byRelay() bool { return j.plan.Way.BySockets() }
 
 // maxSocket is the longest path of a socket, sun_path less its end.
 const maxSocket = 107
@@ -58,7 +59,7 @@ func (j *Job) makeRelay(ctx context.Context) error {
 	if j.Journal.View().Relay != "" {
 		// Of a process that is gone.
 		for _, h := range []Host{j.Source, j.Target} {
-			if err := h.DeleteTree(ctx, dir); err != nil {
+			if err := h.DropSockets(ctx, dir); err != nil {
 				return err
 			}
 		}
@@ -85,7 +86,12 @@ func (j *Job) listenRelay(ctx context.Context) error {
 	if err := j.Relay.Listen(ctx, sockets...); err != nil {
 		return err
 	}
-	j.log("info", j.plan.From, "memory%s go to %s through this machine, encrypted by SSH on both ways", map[bool]string{true: " and disks"}[len(sockets) > 1], j.plan.To)
+	what := "memory" + map[bool]string{true: " and disks"}[len(sockets) > 1]
+	if j.plan.Way == model.PathSSH {
+		j.log("info", j.plan.From, "%s go straight to %s, encrypted by SSH with a key of this move", what, j.plan.To)
+		return nil
+	}
+	j.log("info", j.plan.From, "%s go to %s through this machine, encrypted by SSH on both ways", what, j.plan.To)
 	return nil
 }
 
@@ -104,7 +110,7 @@ func (j *Job) dropRelay(ctx context.Context, nodes ...Host) {
 	defer cancel()
 	gone := true
 	for _, h := range nodes {
-		if err := h.DeleteTree(ctx, dir); err != nil {
+		if err := h.DropSockets(ctx, dir); err != nil {
 			gone = false
 			j.log("warn", h.Name(), "the sockets in %s are not removed: %v", dir, err)
 		}

@@ -56,14 +56,14 @@ func (r *simRelay) Err() error                              { return nil }
 func (r *simRelay) Close()                                  { _ = r.act("close") }
 
 func TestRelayIsJournalledAndLeavesNothing(t *testing.T) {
-	for _, fail := range []string{"", "make", "login", "listen", "perform"} {
+	for i, fail := range []string{"", "make", "login", "listen", "perform", "", "make", "login", "listen", "perform"} {
 		t.Run("fail "+fail, func(t *testing.T) {
 			s := newSim()
 			if fail == "perform" {
 				s.fail[fail] = errSaid
 			}
 			plan := simPlan()
-			plan.Way = model.PathRelay
+			plan.Way = []model.DataPath{model.PathRelay, model.PathSSH}[i/5]
 			j := simJob(t, s, plan)
 			var kinds []journal.Kind
 			j.Journal.After = func(r journal.Record) {

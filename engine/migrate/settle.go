@@ -168,7 +168,7 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 	if len(out.Debts) == 0 {
 		j.dropRelay(ctx, j.Source) // the target's were among the steps
 	} else if dir := j.Journal.View().Relay; dir != "" {
-		_ = j.Source.DeleteTree(ctx, dir)
+		_ = j.Source.DropSockets(ctx, dir)
 	}
 	if err := j.Journal.Append(journal.Record{Kind: journal.RolledBack}); err != nil {
 		return j.person(rollback.Decision{Owner: rollback.Source, Why: err.Error()}, cause)

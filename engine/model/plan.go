@@ -88,7 +88,11 @@ const (
 	PathRelay  DataPath = "relay"  // through this machine's SSH connections
 )
 
-// RelayDir is the folder on both nodes that has the sockets of a move by relay.
+// BySockets tells that libvirt sends to a socket on the source's own host, and
+// that SSH carries the data from there.
+func (p DataPath) BySockets() bool { return p == PathRelay || p == PathSSH }
+
+// RelayDir is the folder on both nodes that has the sockets of a move by SSH.
 // It lies where the profiles of security modules let QEMU make sockets.
 func RelayDir(job JobID) string { return "/run/libvirt/qemu/horcrux-" + string(job) }
 

@@ -32,6 +32,8 @@ type HostFacts struct {
 	// sshd allows there. Both are asked for only where they decide something.
 	Reach   ReachFact
 	Forward ForwardFact
+	// Lacks are programs that a move by SSH from node to node needs there.
+	Lacks []string
 	// TLS is what QEMU there could encrypt with.
 	TLS TLSFact
 	// Rate is the measured rate from the other node, bytes per second, 0 if not

@@ -70,6 +70,8 @@ func at(p model.Plan) string {
 	switch {
 	case p.Way == model.PathRelay:
 		return " at sockets of this move's own, and carry the data there from " + string(p.From) + " through this machine's SSH connections"
+	case p.Way == model.PathSSH:
+		return " at sockets of this move's own, and carry the data there by an SSH that " + string(p.From) + " opens with a key that lives as long as this move"
 	case p.MigrateHost == "":
 		return ""
 	}

@@ -41,6 +41,9 @@ func parallelRule(f *facts) []model.Finding {
 			return one(fail(id, title, fmt.Sprintf("QEMU %s on %s knows only one stream", h.QEMU, h.Name), "--parallel 0"))
 		case f.r.Options.Policy == model.PolicyPostCopy && (older(h.QEMU, 10, 1) || h.QEMU == ""):
 			return one(fail(id, title, fmt.Sprintf("QEMU %s on %s cannot switch to post-copy with parallel connections; 10.1 can", h.QEMU, h.Name), "--parallel 0, or another policy"))
+		case f.way == model.PathSSH && (older(h.QEMU, 8, 0) || h.QEMU == ""):
+			return one(fail(id, title, fmt.Sprintf("QEMU %s on %s takes the first connection that comes for the one that leads the others, and by SSH from node to node they come in any order; 8.0 tells them apart", h.QEMU, h.Name),
+				"--parallel 0, or --path relay or direct"))
 		case f.tls && older(h.QEMU, 5, 2):
 			return one(fail(id, title, fmt.Sprintf("QEMU %s on %s cannot encrypt parallel connections; 5.2 can", h.QEMU, h.Name), "--parallel 0, or --tls off"))
 		}

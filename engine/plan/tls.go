@@ -30,6 +30,9 @@ func secure(f *facts, now time.Time) (use bool, name string, why error) {
 	if f.way == model.PathRelay {
 		return false, "", errors.New("on the way through this machine SSH encrypts instead")
 	}
+	if f.way == model.PathSSH {
+		return false, "", errors.New("SSH from node to node encrypts instead")
+	}
 	s, d := f.src.TLS, f.dst.TLS
 	for _, side := range []struct {
 		host  HostFacts
@@ -132,6 +135,10 @@ func encryptionRule(f *facts) []model.Finding {
 		return one(pass(id, title, "%s", clear))
 	case f.way == model.PathRelay && f.r.Options.TLS == model.TLSRequire:
 		return one(fail(id, title, "TLS of QEMU is required, and it does not work through this machine", "--tls auto: SSH encrypts both ways; or --path direct"))
+	case f.way == model.PathSSH && f.r.Options.TLS == model.TLSRequire:
+		return one(fail(id, title, "TLS of QEMU is required, and it does not work through SSH from node to node", "--tls auto: SSH encrypts; or --path direct"))
+	case f.way == model.PathSSH:
+		return one(pass(id, title, "memory and disks are encrypted by SSH all the way from %s to %s; this machine does not see them", f.src.Name, f.dst.Name))
 	case f.way == model.PathRelay:
 		return one(pass(id, title, "memory and disks are encrypted by SSH from %s to this machine and from here to %s; this machine sees them as they are", f.src.Name, f.dst.Name))
 	case f.tls:

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 
 	"horcrux/engine/model"
 )
@@ -67,7 +68,7 @@ func dataPathRule(f *facts) []model.Finding {
 	case "":
 		return nil
 	case model.PathSSH:
-		return one(fail(id, title, "memory cannot go from node to node by SSH yet", "--path relay sends it through this machine's SSH connections, --path direct over TCP"))
+		return one(sshRule(f, id, title))
 	case model.PathDirect:
 		if r := f.dst.Reach; r.Tried && !r.Reached {
 			return one(fail(id, title, fmt.Sprintf("%s does not reach %s at %s: %s", f.src.Name, f.dst.Name, f.dst.MigrateAddr, r.Detail),
@@ -94,4 +95,35 @@ func dataPathRule(f *facts) []model.Finding {
 			"--policy suspend or abort; or --path direct"))
 	}
 	return one(pass(id, title, "from %s through this machine to %s; %s", f.src.Name, f.dst.Name, f.wayWhy))
+}
+
+// sshRule says what stands against SSH from node to node.
+func sshRule(f *facts, id, title string) model.Finding {
+	way := fmt.Sprintf("by SSH from %s to %s", f.src.Name, f.dst.Name)
+	for _, h := range []HostFacts{f.src, f.dst} {
+		if h.User != "" && h.User != "root" {
+			return fail(id, title, fmt.Sprintf("%s needs a login as root on both: sockets that user %s makes on %s are not QEMU's to use", way, h.User, h.Name),
+				fmt.Sprintf("log in to %s as root, or use --path direct", h.Name))
+		}
+		if len(h.Lacks) > 0 {
+			return fail(id, title, fmt.Sprintf("%s needs on %s what is not there: %s", way, h.Name, strings.Join(h.Lacks, ", ")),
+				fmt.Sprintf("install it on %s, or use --path relay or direct", h.Name))
+		}
+	}
+	if f.dst.MigrateAddr == "" {
+		return fail(id, title, fmt.Sprintf("%s needs an address of %s, and none is known", way, f.dst.Name), fmt.Sprintf("set migrate_address of %s in the configuration", f.dst.Name))
+	}
+	if r := f.dst.Reach; r.Tried && !r.Reached {
+		return fail(id, title, fmt.Sprintf("%s does not reach sshd of %s at %s: %s", f.src.Name, f.dst.Name, f.dst.MigrateAddr, r.Detail),
+			"--path relay sends the data through this machine's SSH connections; or let the nodes reach each other's SSH port")
+	}
+	if f.r.Options.Policy == model.PolicyPostCopy && f.r.Mode == model.ModeLive && f.vm.Status.State != model.StatePaused {
+		return fail(id, title, way+" ends with the job that made its key, and post-copy must not depend on that: a guest would stand still in between two",
+			"--policy suspend or abort; or --path direct")
+	}
+	words := way + ", with a key that lives as long as the move; " + f.wayWhy
+	if len(f.vm.Files) > 0 {
+		words += "; files that are copied beforehand go through this machine"
+	}
+	return pass(id, title, "%s", words)
 }

@@ -10,6 +10,7 @@ import (
 func TestWayOfTheData(t *testing.T) {
 	cut := func(in *input) { in.dst.Reach = ReachFact{Tried: true, Detail: "no answer"} }
 	relay := func(in *input) { in.r.Options.Path = model.PathRelay }
+	ssh := func(in *input) { in.r.Options.Path = model.PathSSH }
 	all := func(fs ...func(*input)) func(*input) {
 		return func(in *input) {
 			for _, f := range fs {
@@ -31,7 +32,13 @@ func TestWayOfTheData(t *testing.T) {
 		{"asked for", relay, model.PathRelay, model.Pass, "as asked for"},
 		{"online", all(cut, func(in *input) { in.r.Mode = model.ModeOnline }), model.PathRelay, model.Pass, "no answer"},
 		{"direct and not reached", all(cut, func(in *input) { in.r.Options.Path = model.PathDirect }), model.PathDirect, model.Fail, "does not reach"},
-		{"ssh", func(in *input) { in.r.Options.Path = model.PathSSH }, model.PathSSH, model.Fail, "yet"},
+		{"ssh", ssh, model.PathSSH, model.Pass, "by SSH from node1 to node2"},
+		{"ssh not reached", all(cut, ssh), model.PathSSH, model.Fail, "does not reach sshd of node2"},
+		{"ssh not root", all(ssh, func(in *input) { in.src.User = "ops" }), model.PathSSH, model.Fail, "user ops makes on node1"},
+		{"ssh without the listener", all(ssh, func(in *input) { in.src.Lacks = []string{"systemd-socket-activate"} }), model.PathSSH, model.Fail, "on node1 what is not there: systemd-socket-activate"},
+		{"ssh without the joint", all(ssh, func(in *input) { in.dst.Lacks = []string{"perl or python3"} }), model.PathSSH, model.Fail, "on node2"},
+		{"ssh without an address", all(ssh, func(in *input) { in.dst.MigrateAddr = "" }), model.PathSSH, model.Fail, "none is known"},
+		{"ssh and post-copy", all(ssh, func(in *input) { in.r.Options.Policy = model.PolicyPostCopy }), model.PathSSH, model.Fail, "post-copy"},
 		{"not root", all(relay, func(in *input) { in.dst.User = "ops" }), model.PathRelay, model.Fail, "user ops makes on node2"},
 		{"source listens not", all(cut, func(in *input) { in.src.Forward.Stream = "local" }), model.PathRelay, model.Fail, "sshd on node1"},
 		{"source listens", all(cut, func(in *input) { in.src.Forward = ForwardFact{TCP: "all", Stream: "remote"} }), model.PathRelay, model.Pass, ""},
@@ -69,5 +76,24 @@ func TestNoMemoryNoWay(t *testing.T) {
 	in.r.Mode, in.r.Options.Path = model.ModeOffline, model.PathRelay
 	if p := in.plan(); p.Way != "" {
 		t.Errorf("an offline move sends memory by %s", p.Way)
+	}
+}
+
+func TestSSHIsEncryptedAndKeepsNoOrder(t *testing.T) {
+	for version, want := range map[string]model.Verdict{"7.2.0": model.Fail, "8.0.0": model.Pass, "": model.Fail} {
+		in := good()
+		in.r.Options.Path, in.r.Options.Parallel, in.src.QEMU, in.dst.QEMU = model.PathSSH, 2, "9.0.0", version
+		p := in.plan()
+		if f := find(t, p, "parallel"); f.Verdict != want {
+			t.Errorf("QEMU %q: %s %s", version, f.Verdict, f.Detail)
+		}
+		if f := find(t, p, "encryption"); f.Verdict != model.Pass || !strings.Contains(f.Detail, "does not see them") || p.Encrypted {
+			t.Errorf("%s %s", f.Verdict, f.Detail)
+		}
+	}
+	in := good()
+	in.r.Options.Path, in.r.Options.TLS = model.PathSSH, model.TLSRequire
+	if f := find(t, in.plan(), "encryption"); f.Verdict != model.Fail {
+		t.Errorf("%s %s", f.Verdict, f.Detail)
 	}
 }

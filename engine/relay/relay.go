@@ -26,10 +26,15 @@ import (
 	"horcrux/engine/transport"
 )
 
+// Execer runs commands on a host.
+type Execer interface {
+	Exec(ctx context.Context, argv []string, stdin io.Reader) (transport.Result, error)
+}
+
 // Node is what the package asks of a host; *fleet.Node is one.
 type Node interface {
+	Execer
 	Name() model.NodeName
-	Exec(ctx context.Context, argv []string, stdin io.Reader) (transport.Result, error)
 	// Login opens an SSH connection that is ours alone.
 	Login(ctx context.Context) (*transport.Client, error)
 }

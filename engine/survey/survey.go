@@ -11,6 +11,7 @@ package survey
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -69,13 +70,17 @@ func Plan(ctx context.Context, f *fleet.Fleet, l Local, r model.Request, now fun
 		s, d     plan.HostFacts
 		way      plan.ReachFact
 		sf, df   plan.ForwardFact
+		sl, dl   []string
 		byMemory = plan.MovesMemory(r)
 	)
 	wg.Go(func() { s = hostFacts(ctx, src, vm) })
 	wg.Go(func() { d = hostFacts(ctx, dst, vm) })
 	wg.Go(func() {
-		if byMemory && r.Options.Path != model.PathRelay {
-			way = reach(ctx, src, dst)
+		if byMemory && r.Options.Path == model.PathSSH {
+			way = reach(ctx, src, dst, strconv.Itoa(dst.MigratePort()))
+			sl, dl = lacks(ctx, src, lacksScript), lacks(ctx, dst, joinsScript)
+		} else if byMemory && r.Options.Path != model.PathRelay {
+			way = reach(ctx, src, dst, reachPort)
 		}
 		if byMemory && mayRelay(r, way) {
 			var both sync.WaitGroup
@@ -85,7 +90,7 @@ func Plan(ctx context.Context, f *fleet.Fleet, l Local, r model.Request, now fun
 		}
 	})
 	wg.Wait()
-	s.Forward, d.Forward, d.Reach = sf, df, way
+	s.Forward, d.Forward, d.Reach, s.Lacks, d.Lacks = sf, df, way, sl, dl
 	var proofs plan.SharedProof
 	if s.Reachable && d.Reachable {
 		if len(vm.Files) > 0 {

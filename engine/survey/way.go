@@ -23,10 +23,10 @@ const (
 )
 
 // reach asks the source's sshd to open a connection to the target.
-func reach(ctx context.Context, src, dst *fleet.Node) plan.ReachFact {
+func reach(ctx context.Context, src, dst *fleet.Node, port string) plan.ReachFact {
 	ctx, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
-	at := net.JoinHostPort(dst.MigrateAddress(), reachPort)
+	at := net.JoinHostPort(dst.MigrateAddress(), port)
 	switch r, words := src.Reaches(ctx, at); r {
 	case transport.ReachYes:
 		return plan.ReachFact{Tried: true, Reached: true, Detail: at + " answers"}
@@ -74,6 +74,35 @@ func readForward(text string) plan.ForwardFact {
 		}
 	}
 	return f
+}
+
+// Scripts that print what a node lacks to be the source or the target of SSH
+// from node to node. They change nothing and take no data.
+const (
+	lacksScript = `for t in ssh systemd-socket-activate; do command -v "$t" >/dev/null || echo "$t"; done`
+	joinsScript = `command -v flock >/dev/null || echo flock
+perl -MSocket -e 1 2>/dev/null || command -v python3 >/dev/null || [ -x /usr/libexec/platform-python ] || echo "perl or python3"`
+)
+
+// lacks asks a node for what is missing; what cannot be found out is tried.
+func lacks(ctx context.Context, n *fleet.Node, script string) []string {
+	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+	defer cancel()
+	res, err := n.Exec(ctx, []string{"sh", "-c", script, "horcrux"}, nil)
+	if err != nil {
+		return nil
+	}
+	return readLacks(string(res.Stdout))
+}
+
+func readLacks(text string) (out []string) {
+	for line := range strings.Lines(text) {
+		switch s := strings.TrimSpace(line); s {
+		case "ssh", "systemd-socket-activate", "flock", "perl or python3":
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // mayRelay tells that a move's data may have to go through this machine.

@@ -20,6 +20,7 @@ type Client struct {
 	target   Target
 	ssh      *ssh.Client
 	sessions *sessions
+	hostKey  string
 
 	once sync.Once
 	done chan struct{}
@@ -165,6 +166,10 @@ func (c *Client) Denied() []string {
 	defer c.mu.Unlock()
 	return c.denied
 }
+
+// HostKey is the key that the server showed and that was found good, as
+// "type base64".
+func (c *Client) HostKey() string { return c.hostKey }
 
 // Target is the way that led here: of several addresses the one that answered.
 func (c *Client) Target() Target { return c.target }

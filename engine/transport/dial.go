@@ -90,7 +90,11 @@ func dialHop(ctx context.Context, via *Client, t Target, keys *Keyring) (*Client
 		conn.Close()
 		return nil, l.classify(limit.explain(err))
 	}
-	return newClient(t, sshClient), nil
+	c := newClient(t, sshClient)
+	if shown := hostKeys.accepted.Load(); shown != nil {
+		c.hostKey = *shown
+	}
+	return c, nil
 }
 
 // viaHint says what a refusal of a jump host means.
@@ -132,7 +136,7 @@ func handshake(limit *limit, conn net.Conn, t Target, keys *hostKeys, l *login) 
 			User:              t.User,
 			Auth:              l.methods(),
 			AuthCallback:      l.next,
-			HostKeyCallback:   keys.check,
+			HostKeyCallback:   keys.verify,
 			HostKeyAlgorithms: keys.algorithms,
 			ClientVersion:     "SSH-2.0-horcrux",
 		})

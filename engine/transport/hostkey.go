@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"al.essio.dev/pkg/shellescape"
 	"github.com/skeema/knownhosts"
@@ -24,6 +25,9 @@ type hostKeys struct {
 	// ask is called for a key of a server that known_hosts does not have; nil
 	// means that it was accepted and written.
 	ask func(*HostKeyError) error
+	// accepted is the first key that was found good; a connection may show it
+	// again later.
+	accepted atomic.Pointer[string]
 }
 
 func readHostKeys(t Target) (*hostKeys, error) {
@@ -78,6 +82,17 @@ func (h *hostKeys) lookup() string {
 }
 
 func (h *hostKeys) host() string { return xknownhosts.Normalize(h.lookup()) }
+
+// verify is check, and remembers what was good.
+func (h *hostKeys) verify(host string, remote net.Addr, key ssh.PublicKey) error {
+	err := h.check(host, remote, key)
+	if err == nil {
+		k := plain(key)
+		line := k.Type() + " " + base64.StdEncoding.EncodeToString(k.Marshal())
+		h.accepted.CompareAndSwap(nil, &line)
+	}
+	return err
+}
 
 // check is called before the server learns anything about us.
 func (h *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {

@@ -46,6 +46,9 @@ func (p *process) relay() migrate.Relay {
 	if !ok1 || !ok2 {
 		return nil
 	}
+	if p.plan().Way == model.PathSSH {
+		return relay.NewTunnel(p.order.Job, src, dst)
+	}
 	return relay.New(src, dst)
 }
 

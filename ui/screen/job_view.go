@@ -203,6 +203,8 @@ func wayWords(p *model.Plan) string {
 		return ""
 	case p.Way == model.PathRelay:
 		return "; data go by SSH through here"
+	case p.Way == model.PathSSH:
+		return "; data go by SSH"
 	case p.Encrypted:
 		return "; data go with TLS"
 	}

@@ -9,6 +9,7 @@ import (
 func TestWayWords(t *testing.T) {
 	for want, p := range map[string]*model.Plan{
 		"; data go by SSH through here": {Way: model.PathRelay},
+		"; data go by SSH":              {Way: model.PathSSH},
 		"; data go with TLS":            {Way: model.PathDirect, Encrypted: true},
 		"; data go unencrypted":         {Way: model.PathDirect},
 	} {

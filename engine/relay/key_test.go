@@ -163,12 +163,13 @@ func joining(t *testing.T, serve func(*net.UnixConn)) (script string) {
 // withoutPerl is a PATH in which only python3 can join.
 func withoutPerl(t *testing.T) []string {
 	t.Helper()
-	py, err := exec.LookPath("python3")
+	real, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
 	if err != nil {
 		t.Skip("no python3")
 	}
 	dir := t.TempDir()
-	if err := os.Symlink(py, filepath.Join(dir, "python3")); err != nil {
+	text := "#!/bin/sh\nexec " + strings.TrimSpace(string(real)) + ` "$@"` + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "python3"), []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return []string{"PATH=" + dir}

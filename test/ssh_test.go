@@ -1,0 +1,120 @@
+//go:build lab
+
+package test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"horcrux/lab"
+)
+
+// noKeys checks that no host has a key, a process or a socket of a move by SSH.
+func noKeys(t *testing.T) {
+	t.Helper()
+	noSockets(t)
+	for _, n := range the.Nodes {
+		if out, err := n.Exec(t.Context(), "cat", "/root/.ssh/authorized_keys"); err != nil || strings.Contains(out, "horcrux-") {
+			t.Errorf("%s lets in %q (%v)", n.Name, out, err)
+		}
+		if out, err := n.Exec(t.Context(), "sh", "-c", `ls -a /root/.ssh; cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -x 'HostKeyAlias=horcrux-[a-z0-9]*'; :`); err != nil || strings.Contains(out, "horcrux-") {
+			t.Errorf("%s still has %q (%v)", n.Name, out, err)
+		}
+	}
+}
+
+// TestPathSSH: hosts that reach each other by SSH only. What they send each
+// other goes by a key of the move, which opens nothing else, and which is gone
+// however the move ends.
+func TestPathSSH(t *testing.T) {
+	s, from := one(t, lab.VMSpec{Name: "wssh", Agent: true, Disks: []lab.DiskSpec{{FillMiB: 8}, {SizeMiB: 64, FillMiB: 8}}})
+	stopAfter(t, s.Name)
+	c := newConsole(t)
+	parted(t)
+	to := other(from)
+	judged := func(t *testing.T, id string, stop func(), at string) {
+		t.Helper()
+		stop() // what the guest says afterwards is not on the disk that is read here
+		if on, err := s.owner(t.Context()); on != at || err != nil {
+			t.Errorf("it is on %s: %v", on, err)
+		}
+		if _, bad := s.judge(t.Context()); len(bad) > 0 {
+			c.fail(t, id, bad)
+		}
+		noKeys(t)
+	}
+	copying := func(t *testing.T) (id string) {
+		t.Helper()
+		id = c.start(s.Name, to, "--path", "ssh", "--bandwidth", "4")
+		if !c.wrote(id, "perform", time.Minute) {
+			c.fail(t, id, []string{"the copy does not begin"})
+			t.FailNow()
+		}
+		until(t, "a connection of its own", time.Minute, func() bool {
+			out, err := the.Node(to).Exec(t.Context(), "sh", "-c", `cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -x "HostKeyAli[a]s=horcrux-$1"; :`, "x", id)
+			return err == nil && out != ""
+		})
+		return id
+	}
+	t.Run("killed", func(t *testing.T) {
+		stop := observe(s)
+		defer stop()
+		id := copying(t)
+		c.kill(id)
+		if _, err := c.settleAll(2 * time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		judged(t, id, stop, from)
+	})
+	t.Run("aborted", func(t *testing.T) {
+		stop := observe(s)
+		defer stop()
+		id := copying(t)
+		key := "/run/libvirt/qemu/horcrux-" + id + ".key/key"
+		line, err := the.Node(to).Exec(t.Context(), "grep", " horcrux-"+id+"$", "/root/.ssh/authorized_keys")
+		if err != nil || !strings.HasPrefix(line, `restrict,expiry-time="`) || !strings.Contains(line, `command="exec sh `) {
+			t.Errorf("%s lets in %q (%v)", to, line, err)
+		}
+		ssh, err := the.Node(from).Exec(t.Context(), "sh", "-c", `for f in /proc/[0-9]*/exe; do case $(readlink "$f") in */ssh) tr '\0' ' ' <"${f%exe}cmdline";; esac; done`)
+		if err != nil || !strings.Contains(ssh, "HostKeyAlias=horcrux-"+id) {
+			t.Errorf("%s sends by %q (%v)", from, ssh, err)
+		}
+		for _, command := range []string{"id", "m d", ""} {
+			out, _ := the.Node(from).Exec(t.Context(), "sh", "-c", `ssh -F none -T -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes -i "$1" -- "root@$2" $3 </dev/null 2>&1; :`, "x", key, the.Node(to).Address, command)
+			if !strings.Contains(out, "only the data of one move") || strings.Contains(out, "uid=") {
+				t.Errorf("the key runs %q: %q", command, out)
+			}
+		}
+		c.must(0, "abort", id)
+		until(t, "the end of the job", time.Minute, func() bool { return c.worker(id) == 0 })
+		if !slices.Contains(c.records(id), "relayed") {
+			t.Errorf("records: %v", c.records(id))
+		}
+		judged(t, id, stop, from)
+	})
+	for _, mode := range []string{"live", "block"} {
+		t.Run(mode, func(t *testing.T) {
+			from, err := s.owner(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			args := []string{"--mode", mode, "--path", "ssh"}
+			if o := c.run(append([]string{"plan", s.Name, "--to", other(from)}, args...)...); o.code != 0 || !strings.Contains(o.out, "by SSH from "+from+" to ") {
+				t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
+			}
+			stop := observe(s)
+			defer stop()
+			id, o := c.move(s, other(from), args...)
+			if o.code != 0 {
+				c.fail(t, id, []string{o.out + o.errOut})
+				t.FailNow()
+			}
+			if !slices.Contains(c.records(id), "relayed") {
+				t.Errorf("records: %v", c.records(id))
+			}
+			judged(t, id, stop, other(from))
+		})
+	}
+}

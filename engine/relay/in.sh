@@ -31,6 +31,7 @@ my $parent = $$;
 my $child = fork;
 defined $child or die "cannot fork: $!\n";
 if (!$child) { close STDOUT; pump(STDIN, S); shutdown(S, 1); exit 0 }
+$SIG{TERM} = $SIG{HUP} = sub { kill "KILL", $child; exit 1 };
 close STDIN;
 pump(S, STDOUT);
 kill "KILL", $child;

@@ -34,6 +34,8 @@ d=$(command -v sshd || echo /usr/sbin/sshd)
 "$d" -T -C "user=root,host=$a,addr=$a" 2>/dev/null | grep -i '^authorizedkeysfile '
 exit 0`
 
+var errNoFile = errors.New("sshd there looks for keys in no file")
+
 // keysFile finds the first file in which sshd looks for root's keys.
 func keysFile(text string) (string, error) {
 	home, name := "/root", ".ssh/authorized_keys"
@@ -47,14 +49,14 @@ func keysFile(text string) (string, error) {
 		}
 	}
 	if name == "none" {
-		return "", errors.New("sshd there looks for keys in no file (AuthorizedKeysFile none)")
+		return "", fmt.Errorf("%w (AuthorizedKeysFile none)", errNoFile)
 	}
 	name = strings.NewReplacer("%%", "%", "%h", home, "%u", "root", "%U", "0").Replace(name)
 	if !path.IsAbs(name) {
 		name = path.Join(home, name)
 	}
 	if !path.IsAbs(name) || path.Clean(name) != name || name == "/" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return "", fmt.Errorf("sshd there looks for keys in %q, which is not a clean path", name)
+		return "", fmt.Errorf("%w that we would change: %q is not a clean path", errNoFile, name)
 	}
 	return name, nil
 }
@@ -81,7 +83,7 @@ f=$(readlink -f -- "$1") || f=$1
 d=$(dirname -- "$f")
 umask 077
 if [ -z "$add" ]; then
-[ -f "$f" ] || exit 0
+[ -f "$f" ] && [ -r "$f" ] || exit 0
 else
 [ -d "$d" ] || mkdir -p -- "$d" || exit 1
 fi
@@ -141,14 +143,15 @@ func Remove(ctx context.Context, n Execer, job model.JobID) error {
 	if !clean.MatchString(string(job)) {
 		return fmt.Errorf("cannot remove the sockets of job %q: not a name of a job", job)
 	}
-	file, err := lookForKeys(ctx, n)
-	if err != nil {
+	scripts := [][]string{{endScript, alias(job), model.RelayDir(job), keyDir(job)}}
+	switch file, err := lookForKeys(ctx, n); {
+	case errors.Is(err, errNoFile): // no key of ours can be there
+	case err != nil:
 		return err
+	default:
+		scripts = append([][]string{{editScript, file, alias(job), keyDir(job)}}, scripts...)
 	}
-	for _, script := range [][]string{
-		{editScript, file, alias(job), keyDir(job)},
-		{endScript, alias(job), model.RelayDir(job), keyDir(job)},
-	} {
+	for _, script := range scripts {
 		res, err := n.Exec(ctx, append([]string{"sh", "-c", script[0], "horcrux"}, script[1:]...), strings.NewReader(""))
 		if err == nil {
 			err = res.Failed("sh")

@@ -158,6 +158,7 @@ func TestConsoleTour(t *testing.T) {
 		c.press("a", "acts on web", "pull the plug")
 		c.dismiss("acts on web")
 	}
+	c.acts(l)
 	c.press("m", "PRE-FLIGHT")
 	c.press("Enter", "pre-flight", "node1")
 	c.tmux("kill-session", "-t", "c") // the line drops in the middle of the move

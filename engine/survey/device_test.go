@@ -56,6 +56,8 @@ func TestSameDevice(t *testing.T) {
 		{"the same", dev(1, a, b), dev(1, a, b), dev(1, a, b), false},
 		{"both empty", dev(1, zeros, zeros), dev(1, zeros, zeros), dev(1, zeros, zeros), false},
 		{"written meanwhile", dev(1, a, b), dev(1, c, b), dev(1, c, b), false},
+		{"written meanwhile, and empty there", dev(1, a, zeros), dev(1, zeros, zeros), dev(1, b, zeros), true},
+		{"filled meanwhile, and empty there", dev(1, zeros, zeros), dev(1, zeros, zeros), dev(1, b, zeros), false},
 		{"another size", dev(1, a, b), dev(2, zeros, zeros), dev(1, a, b), false},
 		{"not there", dev(1, a, b), device{}, dev(1, a, b), true},
 		{"not read there", dev(1, a, b), device{exists: true}, dev(1, a, b), false},

@@ -31,7 +31,7 @@ test-unit:
 LABTEST = HORCRUX=$(abspath $(BIN)) $(GO) test -tags lab -count 1 -p 1 -timeout 60m
 
 # Cases and kinds of VMs with a lab of their own, and what needs a better QEMU.
-CASES := ^(TestAccept|TestKinds|TestRefused.*|TestG4.*|TestG5.*|TestF13TheLimitHolds|TestD2.*|TestF12BlockDevice|TestPostCopy|TestPostCopyUnattended|TestPostCopySourceDies)$$
+CASES := ^(TestAccept|TestCrash|TestRelay|TestKinds|TestRefused.*|TestG4.*|TestG5.*|TestF13TheLimitHolds|TestD2.*|TestF12BlockDevice|TestPostCopy|TestPostCopyUnattended|TestPostCopySourceDies)$$
 LONG  := ^(TestTheConsoleIsCutOffForAMinute|TestPostCopyGoesOnAfterTheNetworkBroke)$$
 
 # Real hosts, real migrations. Needs root; installs what is missing, starts

@@ -30,7 +30,8 @@ test-unit:
 
 LABTEST = HORCRUX=$(abspath $(BIN)) $(GO) test -tags lab -count 1 -p 1 -timeout 60m
 
-# Cases and kinds of VMs with a lab of their own, and what needs a better QEMU.
+# What the second lab does, all of it with VMs of its own making; and what is too
+# long, or needs a better QEMU, for every run.
 CASES := ^(TestAccept|TestCrash|TestRelay|TestKinds|TestRefused.*|TestG4.*|TestG5.*|TestF13TheLimitHolds|TestD2.*|TestF12BlockDevice|TestPostCopy|TestPostCopyUnattended|TestPostCopySourceDies)$$
 LONG  := ^(TestTheConsoleIsCutOffForAMinute|TestPostCopyGoesOnAfterTheNetworkBroke)$$
 

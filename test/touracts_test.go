@@ -15,7 +15,7 @@ func (c *tmuxTerminal) choose(key, title string) {
 	c.t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for {
-		c.press("a", "acts on web", "its serial console")
+		c.press("a", "acts on web", "c  console")
 		for line := range strings.Lines(c.screen()) {
 			if strings.Contains(line, " "+key+"  "+title) && !strings.Contains(line, "not now") {
 				c.tmux("send-keys", "-t", "c", key)
@@ -28,6 +28,22 @@ func (c *tmuxTerminal) choose(key, title string) {
 		c.dismiss("acts on web")
 		wait(c.t.Context(), 200*time.Millisecond)
 	}
+}
+
+// insist types a key until the screen has a word: an act on a VM is refused as
+// long as its host has not answered the last one.
+func (c *tmuxTerminal) insist(key, word string) {
+	c.t.Helper()
+	until(c.t, "the screen has "+word, time.Minute, func() bool {
+		c.tmux("send-keys", "-t", "c", key)
+		for range 20 {
+			if strings.Contains(c.screen(), word) {
+				return true
+			}
+			wait(c.t.Context(), 100*time.Millisecond)
+		}
+		return false
+	})
 }
 
 // acts does to the VM web what the console can do to one, by keys alone, and
@@ -77,7 +93,7 @@ func (c *tmuxTerminal) acts(l *lab.Lab) {
 	snapshot := virsh("snapshot-list", "web", "--name")
 	c.press("Enter", "[1 overview]")
 	c.press("3", "[3 snapshots]", snapshot)
-	c.press("X", "delete snapshot "+snapshot+"?")
+	c.insist("X", "delete snapshot "+snapshot+"?")
 	typed("web")
 	until(c.t, "the host has no snapshot", time.Minute, func() bool { return virsh("snapshot-list", "web", "--name") == "" })
 	c.press("", "no snapshot; a n takes one")

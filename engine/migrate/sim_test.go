@@ -302,6 +302,9 @@ func (e *simEnd) ShutdownBy(_ context.Context, way virt.ShutdownWay) error {
 	return e.s.do(e.h, e.on("shutdown-"+string(way)), func() error { e.h.st = simOff; return nil })
 }
 
+func (e *simEnd) EmptyDevice(context.Context, string) error {
+	return errors.New("no VM here has a device")
+}
 func (e *simEnd) DeleteTree(ctx context.Context, p string) error { return e.DeleteVolume(ctx, p) }
 
 func (e *simEnd) FreezeDisks(_ context.Context, overlays map[string]string, _ []string) error {

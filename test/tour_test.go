@@ -159,8 +159,8 @@ func TestConsoleTour(t *testing.T) {
 		c.dismiss("acts on web")
 	}
 	c.acts(l)
-	c.press("m", "PRE-FLIGHT")
-	c.press("Enter", "pre-flight", "node1")
+	c.press("m", "PRE-FLIGHT", "made at")
+	c.press("Enter", "web to node", "pre-flight")
 	c.tmux("kill-session", "-t", "c") // the line drops in the middle of the move
 	open()
 	c.press("J", "web")

@@ -17,7 +17,7 @@ func (c *tmuxTerminal) choose(key, title string) {
 	for {
 		c.press("a", "acts on web", "c  console")
 		for line := range strings.Lines(c.screen()) {
-			if strings.Contains(line, " "+key+"  "+title) && !strings.Contains(line, "not now") {
+			if strings.Contains(line, key+"  "+title) && !strings.Contains(line, "not now") {
 				c.tmux("send-keys", "-t", "c", key)
 				return
 			}

@@ -130,8 +130,8 @@ func TestConsoleTour(t *testing.T) {
 		c.tmux("new-session", "-d", "-s", "c", "-x", "120", "-y", "40", command)
 		c.press("", "3 nodes up", "web")
 	}
-	open()
 	t.Cleanup(func() { _ = exec.Command("tmux", "-L", c.socket, "kill-server").Run() })
+	open()
 
 	for _, size := range [][2]string{{"80", "24"}, {"200", "60"}, {"120", "40"}} {
 		c.tmux("resize-window", "-t", "c", "-x", size[0], "-y", size[1])

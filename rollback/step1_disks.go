@@ -53,20 +53,32 @@ func cleanDisks(ctx context.Context, e *Env) (string, error) {
 			return "", fmt.Errorf("cannot delete the sockets in %s on %s: %w", e.View.Relay, e.Target.Name(), err)
 		}
 	}
-	return describeDisks(ended, len(e.View.Volumes), e.Target.Name()) + onDevices(e), nil
+	devices, err := emptyDevices(ctx, e)
+	if err != nil {
+		return "", err
+	}
+	return describeDisks(ended, len(e.View.Volumes), e.Target.Name()) + devices, nil
 }
 
-// onDevices names the devices that a copy may have come onto. They are not ours
-// to empty: by the time that an undo gets to them they may be somebody's.
-func onDevices(e *Env) string {
+// emptyDevices clears the devices that a copy came onto. Later than right after
+// the copy it only names them: they may be somebody's by then.
+func emptyDevices(ctx context.Context, e *Env) (string, error) {
 	if e.View.Plan == nil || !e.View.Prepared {
-		return ""
+		return "", nil
 	}
 	devices := e.View.Plan.Devices()
 	if len(devices) == 0 {
-		return ""
+		return "", nil
 	}
-	return fmt.Sprintf("; what was copied is still on %s of %s, and a plan says how to empty it", strings.Join(devices, " and "), e.Target.Name())
+	if e.Empty == nil {
+		return fmt.Sprintf("; what was copied is still on %s of %s: empty it before the next move", strings.Join(devices, " and "), e.Target.Name()), nil
+	}
+	for _, d := range devices {
+		if err := e.Empty(ctx, d); err != nil {
+			return "", fmt.Errorf("cannot empty %s on %s: %w", d, e.Target.Name(), err)
+		}
+	}
+	return "; " + strings.Join(devices, " and ") + " emptied", nil
 }
 
 func describeDisks(ended bool, volumes int, node model.NodeName) string {

@@ -57,6 +57,10 @@ type Env struct {
 	// to drop what came in, and the source that the move is off. Nil when the
 	// process that held it is gone, since libvirt has dropped it then.
 	EndTarget, EndSource func(context.Context) error
+	// Empty clears both ends of a device on the target, which this process saw
+	// empty before it copied onto it. Nil when that was another process: then
+	// nobody knows whose the bytes are by now.
+	Empty func(ctx context.Context, path string) error
 	// Report is told of every step as it begins and ends.
 	Report func(model.StepResult)
 	// Patience bounds the waiting for a host to show what it was told.

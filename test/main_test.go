@@ -64,6 +64,9 @@ func run(m *testing.M) int {
 	if keep {
 		return m.Run()
 	}
+	for _, vm := range the.VMs {
+		park(ctx, the.Lab, vm.Name)
+	}
 	defer func() {
 		if err := the.Down(ctx); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -95,6 +98,9 @@ func adjust(o *lab.Options) (keep bool) {
 func ensure(t *testing.T, spec lab.VMSpec) {
 	t.Helper()
 	if _, ok := the.VM(spec.Name); ok {
+		if spec.State == "" || spec.State == lab.VMRunning {
+			wake(t, spec.Name)
+		}
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -108,6 +114,7 @@ func ensure(t *testing.T, spec lab.VMSpec) {
 	if err := the.WaitVM(ctx, spec.Name); err != nil {
 		t.Fatal(err)
 	}
+	wake(t, spec.Name)
 }
 
 // stopAfter ends a VM with the test that is the only one to use it, so that the
@@ -226,6 +233,7 @@ func result(t *testing.T, text string) line {
 // home is the one node that runs a VM, seen from outside.
 func home(t *testing.T, vm string) string {
 	t.Helper()
+	wake(t, vm)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var on []string

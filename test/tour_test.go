@@ -130,8 +130,8 @@ func TestConsoleTour(t *testing.T) {
 		c.tmux("new-session", "-d", "-s", "c", "-x", "120", "-y", "40", command)
 		c.press("", "3 nodes up", "web")
 	}
-	open()
 	t.Cleanup(func() { _ = exec.Command("tmux", "-L", c.socket, "kill-server").Run() })
+	open()
 
 	for _, size := range [][2]string{{"80", "24"}, {"200", "60"}, {"120", "40"}} {
 		c.tmux("resize-window", "-t", "c", "-x", size[0], "-y", size[1])
@@ -158,8 +158,9 @@ func TestConsoleTour(t *testing.T) {
 		c.press("a", "acts on web", "pull the plug")
 		c.dismiss("acts on web")
 	}
-	c.press("m", "PRE-FLIGHT")
-	c.press("Enter", "pre-flight", "node1")
+	c.acts(l)
+	c.press("m", "PRE-FLIGHT", "made at")
+	c.press("Enter", "web to node", "pre-flight")
 	c.tmux("kill-session", "-t", "c") // the line drops in the middle of the move
 	open()
 	c.press("J", "web")

@@ -311,6 +311,19 @@ func (e *End) DeleteVolume(ctx context.Context, p string) error {
 	return nil
 }
 
+// emptyScript writes zeros over the first and the last MiB of a device.
+const emptyScript = `test -b "$1" && s=$(blockdev --getsize64 "$1") && [ "$s" -ge 2097152 ] &&
+dd if=/dev/zero of="$1" bs=4096 count=256 conv=nocreat oflag=direct status=none &&
+dd if=/dev/zero of="$1" bs=4096 count=256 seek=$((s / 4096 - 256)) conv=nocreat,fsync oflag=direct status=none`
+
+// EmptyDevice makes a device one that counts as empty: with zeros at both ends.
+func (e *End) EmptyDevice(ctx context.Context, p string) error {
+	if err := absolute(p); err != nil {
+		return err
+	}
+	return e.run(ctx, "sh", "-c", emptyScript, "horcrux", p)
+}
+
 func (e *End) remove(ctx context.Context, p string) error {
 	c, err := e.node.Act(ctx)
 	if err != nil {

@@ -29,6 +29,8 @@ type Host interface {
 	// BreakStreams cuts the connections by which QEMU sends a migration, and says
 	// how many there were.
 	BreakStreams(ctx context.Context) (int, error)
+	// EmptyDevice clears both ends of a block device.
+	EmptyDevice(ctx context.Context, path string) error
 	// File looks at one file without reading it; what cannot be found out is in
 	// its Err.
 	File(ctx context.Context, path string) model.FileFact

@@ -154,7 +154,7 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 	}
 	out := rollback.Undo(ctx, rollback.Env{
 		View: j.Journal.View(), Source: j.Source, Target: j.Target, Report: j.step,
-		Patience: j.Patience, EndTarget: j.endTarget, EndSource: j.endSource,
+		Patience: j.Patience, EndTarget: j.endTarget, EndSource: j.endSource, Empty: j.emptier(),
 	})
 	for _, debt := range out.Debts {
 		if err := j.Journal.Append(journal.Record{Kind: journal.Owed, Debt: &debt}); err != nil {
@@ -223,6 +223,15 @@ func (j *Job) dropCopy(ctx context.Context) {
 	if err := j.Copier.Discard(ctx); err != nil {
 		j.log("warn", j.plan.To, "what the copy left is not all gone: %v", err)
 	}
+}
+
+// emptier is how an undo clears devices: nil unless this process made the target
+// receive, and so saw them empty just before.
+func (j *Job) emptier() func(context.Context, string) error {
+	if j.dst == nil {
+		return nil
+	}
+	return j.Target.EmptyDevice
 }
 
 // endTarget tells the target to drop what came in. The answer that it did is

@@ -304,6 +304,9 @@ func (e *simEnd) ShutdownBy(_ context.Context, way virt.ShutdownWay) error {
 
 func (e *simEnd) DropSockets(ctx context.Context, p string) error { return e.DeleteVolume(ctx, p) }
 
+func (e *simEnd) EmptyDevice(context.Context, string) error {
+	return errors.New("no VM here has a device")
+}
 func (e *simEnd) DeleteTree(ctx context.Context, p string) error { return e.DeleteVolume(ctx, p) }
 
 func (e *simEnd) FreezeDisks(_ context.Context, overlays map[string]string, _ []string) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,38 +15,48 @@ import (
 )
 
 // deviceScript describes block devices, a line each: "device", the size in
-// bytes, how many partitions and devices lie on it, and hashes of the first and
-// the last MiB as they are on the medium. Anything else gets another line. Its
-// data are its arguments.
+// bytes, how many partitions and devices lie on it, and hashes of the pieces of
+// 64 KiB of the first and the last MiB, as they are on the medium. Anything else
+// gets another line. Its data are its arguments.
 const deviceScript = `for p; do
   test -b "$p" || { echo none; continue; }
   s=$(blockdev --getsize64 "$p") && [ "$s" -ge 2097152 ] && [ $((s % 4096)) = 0 ] || { echo unread; continue; }
   d=/sys/dev/block/$((0x$(stat -L -c %t -- "$p"))):$((0x$(stat -L -c %T -- "$p")))
   test -d "$d" || { echo unread; continue; }
   n=$(ls -d "$d"/holders/* "$d"/*/partition 2>/dev/null | wc -l)
-  end() { dd if="$p" bs=4096 count=256 skip="$1" iflag=direct 2>/dev/null | sha256sum | cut -d ' ' -f 1; }
-  echo "device $s $n $(end 0) $(end $((s / 4096 - 256)))"
+  h=
+  for at in 0 $((s / 4096 - 256)); do
+    for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+      x=$(dd if="$p" bs=4096 count=16 skip=$((at + i * 16)) iflag=direct 2>/dev/null | sha256sum)
+      h="$h ${x%% *}"
+    done
+  done
+  echo "device $s $n$h"
 done`
 
-// zeros is the hash of a MiB of zeros.
-const zeros = "30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58"
+const (
+	// pieces are hashed of each device.
+	pieces = 32
+	// zeros is the hash of a piece of zeros.
+	zeros = "de2f256064a0af797747c2b97505dc0b9f3df0de4f489eac731c23ae9ca9cc31"
+)
 
 // device is a block device as it was seen.
 type device struct {
 	exists, read bool
-	size         uint64 // bytes
-	users        int    // partitions and devices on it
-	head, tail   string // hashes of the first and the last MiB
+	size         uint64   // bytes
+	users        int      // partitions and devices on it
+	ends         []string // hashes
 }
 
 // blank tells that nothing is on it that anybody could miss: what lies on a
 // device, a file system, LVM, LUKS, RAID or a partition table, says so in its
 // first or last MiB.
 func (d device) blank() bool {
-	return d.read && d.users == 0 && d.head == zeros && d.tail == zeros
+	return d.read && d.users == 0 && !slices.ContainsFunc(d.ends, func(h string) bool { return h != zeros })
 }
 
-var deviceLine = regexp.MustCompile(`^device ([0-9]{1,19}) ([0-9]{1,6}) ([0-9a-f]{64}) ([0-9a-f]{64})$`)
+var deviceLine = regexp.MustCompile(`^device ([0-9]{1,19}) ([0-9]{1,6})((?: [0-9a-f]{64})+)$`)
 
 // readDevices reads what deviceScript said of each path; what is missing was not
 // read.
@@ -53,18 +64,19 @@ func readDevices(paths []string, text string) map[string]device {
 	out := map[string]device{}
 	lines := strings.Split(text, "\n")
 	for i, p := range paths {
-		if i >= len(lines) {
+		if i >= len(lines) || lines[i] == "" {
 			break
 		}
-		switch m := deviceLine.FindStringSubmatch(lines[i]); {
+		m := deviceLine.FindStringSubmatch(lines[i])
+		switch {
 		case lines[i] == "none":
 			out[p] = device{}
-		case m == nil:
+		case m == nil || len(strings.Fields(m[3])) != pieces:
 			out[p] = device{exists: true}
 		default:
 			size, err := strconv.ParseUint(m[1], 10, 64)
 			users, err2 := strconv.Atoi(m[2])
-			out[p] = device{exists: true, read: err == nil && err2 == nil, size: size, users: users, head: m[3], tail: m[4]}
+			out[p] = device{exists: true, read: err == nil && err2 == nil, size: size, users: users, ends: strings.Fields(m[3])}
 		}
 	}
 	return out
@@ -137,11 +149,26 @@ func sameDevice(before, there, after device, src, dst string) plan.Proof {
 		return plan.Proof{Detail: fmt.Sprintf("%s cannot read both ends of it", dst)}
 	case before.size != there.size:
 		return plan.Proof{Detail: fmt.Sprintf("it has %d bytes on %s and %d on %s", before.size, src, there.size, dst)}
-	case before.head == after.head && before.head != there.head,
-		before.tail == after.tail && before.tail != there.tail:
+	case other(before.ends, there.ends, after.ends):
 		return plan.Proof{Separate: true, Detail: fmt.Sprintf("%s and %s read different bytes there", src, dst)}
 	}
 	return plan.Proof{Detail: fmt.Sprintf("%s and %s read the same bytes at both ends of it, which copies would have too", src, dst)}
+}
+
+// other tells that what the target read cannot be what the source has: a piece
+// that the source had before and after, and the target has not; or one that is
+// empty there and was not on the source either time. A guest writes to the ends
+// of its disk all the time, but none empties a piece and fills it again between
+// two looks.
+func other(before, there, after []string) bool {
+	for i := range pieces {
+		switch {
+		case before[i] == there[i] || after[i] == there[i]:
+		case before[i] == after[i], there[i] == zeros:
+			return true
+		}
+	}
+	return false
 }
 
 // usersOf names for each path a VM of the node that has it, other than this one;

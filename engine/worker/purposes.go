@@ -113,6 +113,9 @@ func (p *process) confirm(ctx context.Context) {
 	} else {
 		r.Confirmed = true
 	}
+	if was := p.journal.View().Result; was != nil && !restored {
+		r.Duration, r.Downtime, r.Proof = was.Duration, was.Downtime, was.Proof
+	}
 	p.end(r)
 }
 

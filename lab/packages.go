@@ -27,6 +27,7 @@ var needed = []program{
 	{"/usr/bin/sudo", "sudo"},
 	{"/usr/bin/tmux", "tmux"},
 	{"/usr/sbin/nft", "nftables"},
+	{"/usr/bin/systemd-socket-activate", "systemd"},
 	{"/usr/bin/ip", "iproute2"},
 	{"/usr/sbin/mkfs.ext4", "e2fsprogs"},
 	{"/usr/sbin/debugfs", "e2fsprogs"},

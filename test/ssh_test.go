@@ -16,7 +16,7 @@ func noKeys(t *testing.T) {
 	t.Helper()
 	noSockets(t)
 	for _, n := range the.Nodes {
-		if out, err := n.Exec(t.Context(), "cat", "/root/.ssh/authorized_keys"); err != nil || strings.Contains(out, "horcrux-") {
+		if out, err := n.Exec(t.Context(), "cat", "/root/.ssh/authorized_keys"); err != nil || strings.Contains(out, "expiry-time") {
 			t.Errorf("%s lets in %q (%v)", n.Name, out, err)
 		}
 		if out, err := n.Exec(t.Context(), "sh", "-c", `ls -a /root/.ssh; cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -x 'HostKeyAlias=horcrux-[a-z0-9]*'; :`); err != nil || strings.Contains(out, "horcrux-") {
@@ -87,7 +87,7 @@ func TestPathSSH(t *testing.T) {
 				t.Errorf("the key runs %q: %q", command, out)
 			}
 		}
-		c.must(0, "abort", id)
+		c.must(0, "abort", id, "--yes")
 		until(t, "the end of the job", time.Minute, func() bool { return c.worker(id) == 0 })
 		if !slices.Contains(c.records(id), "relayed") {
 			t.Errorf("records: %v", c.records(id))

@@ -234,13 +234,15 @@ func TestRestoreSource(t *testing.T) {
 	if err := the.WaitVM(t.Context(), "q1"); err != nil {
 		t.Fatal(err)
 	}
-	b, err := the.Heartbeat(t.Context(), "node1", imageDir+"q1.qcow2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if boots, err := lab.CheckBeats(b); err != nil || boots < 2 {
-		t.Errorf("%d boots, %v", boots, err)
-	}
+	// Its network is up before its first beat is on the disk.
+	until(t, "a beat of the second boot", time.Minute, func() bool {
+		b, err := the.Heartbeat(t.Context(), "node1", imageDir+"q1.qcow2")
+		if err != nil {
+			return false
+		}
+		boots, err := lab.CheckBeats(b)
+		return err == nil && boots >= 2
+	})
 	c.must(0, "migrate", "q1", "--to", "node2", "--yes")
 	absent(t, "q1", "node1")
 }

@@ -30,11 +30,10 @@ func forgiveHeap(t *testing.T, vm string) {
 		if err != nil || !heapWords.MatchString(said) {
 			continue
 		}
-		if _, err := n.Virsh(t.Context(), "start", vm); err == nil {
-			err = the.WaitVM(t.Context(), vm)
-		}
-		if err != nil {
-			t.Errorf("%s does not come up again: %v", vm, err)
+		if _, err := n.Virsh(t.Context(), "start", vm); err != nil {
+			t.Error(err)
+		} else if err := the.WaitVM(t.Context(), vm); err != nil {
+			t.Error(err)
 		}
 		t.Skipf("QEMU of %s destroyed its own heap on %s: %s", vm, p.Node, strings.TrimSpace(said))
 	}

@@ -23,9 +23,10 @@ demo-down: build
 test: lint vuln test-unit build
 	$(MAKE) -j2 test-lab test-lab-engine test-accept
 
-# The race detector is linked by a C compiler.
+# The race detector is linked by a C compiler; the scripts that run on nodes are
+# tested with what nodes have.
 test-unit:
-	@command -v gcc >/dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends gcc libc6-dev; }
+	@for p in gcc perl python3 flock systemd-socket-activate; do command -v $$p >/dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends gcc libc6-dev perl-base python3-minimal util-linux systemd && break; } || exit 1; done
 	$(GO) test -race -timeout 10m ./...
 
 LABTEST = HORCRUX=$(abspath $(BIN)) $(GO) test -tags lab -count 1 -p 1 -timeout 60m

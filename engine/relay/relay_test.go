@@ -35,6 +35,17 @@ type named struct{ Node }
 
 func (named) Name() model.NodeName { return "node1" }
 
+// answer lets serve have each connection, until the listener is closed.
+func answer(l net.Listener, serve func(*net.UnixConn)) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go serve(c.(*net.UnixConn))
+	}
+}
+
 // joined is a relay between two folders, and what waits on the target.
 func joined(t *testing.T, serve func(*net.UnixConn)) (r *Relay, dial func() *net.UnixConn) {
 	t.Helper()
@@ -47,15 +58,7 @@ func joined(t *testing.T, serve func(*net.UnixConn)) (r *Relay, dial func() *net
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { l.Close() })
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				go serve(c.(*net.UnixConn))
-			}
-		}()
+		go answer(l, serve)
 	}
 	if err := r.Listen(t.Context(), "/m"); err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ func (far) MigratePort() int       { return 2222 }
 func waiting(t *testing.T, script string) (socket string, end func() error) {
 	t.Helper()
 	if _, err := exec.LookPath("systemd-socket-activate"); err != nil {
-		t.Skip("no systemd-socket-activate")
+		t.Fatal("no systemd-socket-activate")
 	}
 	dir := t.TempDir()
 	fake := "#!/bin/sh\nfor SSH_ORIGINAL_COMMAND; do :; done\nexport SSH_ORIGINAL_COMMAND\nexec sh " + script + "\n"

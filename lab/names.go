@@ -19,7 +19,7 @@ const (
 // Limits of a lab. Host addresses end at base+10+maxNodes and must stay below
 // the first guest's.
 const (
-	maxNodes    = 16
+	maxNodes    = 64
 	firstNode   = 10  // node i is base+10+i
 	firstGuest  = 101 // guests are base+101 and up
 	maxIfName   = 15  // the kernel's IFNAMSIZ without its final zero
@@ -29,7 +29,7 @@ const (
 )
 
 var (
-	// A prefix of 8 leaves room for "-n16" within maxIfName.
+	// A prefix of 8 leaves room for "-n64" within maxIfName.
 	prefixPattern = regexp.MustCompile(`^[a-z][a-z0-9]{0,7}$`)
 	nodePattern   = regexp.MustCompile(`^node([1-9][0-9]?)$`)
 	// What libvirt, a file name and a host name all accept.

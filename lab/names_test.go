@@ -42,7 +42,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("the VM name %q was taken", bad)
 		}
 	}
-	for name, want := range map[string]int{"node1": 1, "node16": 16, "node17": 0, "node0": 0, "node01": 0, "node": 0, "xnode1": 0} {
+	for name, want := range map[string]int{"node1": 1, "node16": 16, "node64": 64, "node65": 0, "node0": 0, "node01": 0, "node": 0, "xnode1": 0} {
 		if got := nodeIndex(name); got != want {
 			t.Errorf("nodeIndex(%s) = %d, want %d", name, got, want)
 		}

@@ -12,7 +12,7 @@ type Options struct {
 	Dir    string // where all labs of this machine live, DefaultDir if empty
 	Prefix string // name of this lab, at most 8 letters and digits
 	Subnet string // an IPv4 network nobody here uses, /16 to /24
-	Nodes  int    // how many hosts, 1 to 16
+	Nodes  int    // how many hosts, 1 to 64
 	VMs    []VMSpec
 	// ImagesBytes is the size of each host's disk for images, 8 GiB if 0. The
 	// file behind it is sparse.

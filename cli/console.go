@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -37,11 +38,19 @@ func (a *app) console(ctx context.Context) error {
 		return err
 	}
 	defer e.Close()
+	if a.getenv("GOGC") == "" {
+		debug.SetGCPercent(consoleGC)
+	}
 	if because := a.plainly(cfg); because != "" {
 		return ui.Plain(ctx, e, a.out, time.Now, because)
 	}
 	return ui.Run(ctx, e, a.consoleOptions(cfg))
 }
+
+// consoleGC is the GOGC of the console, in percent: it stays open for days beside
+// others on a jump host, and what it holds matters more there than the few
+// milliseconds per second that a tighter heap costs.
+const consoleGC = 50
 
 // plainly says who wants lines instead of a screen: the flag, then the
 // environment, then the configuration; empty if nobody does.

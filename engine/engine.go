@@ -123,7 +123,8 @@ func (e *Engine) Snapshot() model.Cluster {
 // withMarks tells the marks of this console from those of others.
 func withMarks(c model.Cluster, own string) model.Cluster {
 	cloned := false
-	for i, v := range c.VMs {
+	for i := range c.VMs {
+		v := &c.VMs[i]
 		if v.Mark == nil {
 			continue
 		}
@@ -146,16 +147,13 @@ func withJobs(c model.Cluster, js []model.Job) model.Cluster {
 			held[j.VM] = j
 		}
 	}
-	running, bound := map[model.UUID]bool{}, map[model.UUID]model.NodeName{}
-	for _, v := range c.VMs {
-		running[v.UUID] = running[v.UUID] || v.State == model.StateRunning
-		// The source has the mark of any console, and is alive until the switch.
-		if m := v.Mark; m != nil && m.Role == model.RoleMoving && m.From == v.Node && (v.State == model.StateRunning || v.State == model.StatePaused) {
-			bound[v.UUID] = m.To
-		}
+	bound, incoming, running := around(c.VMs)
+	if len(held)+len(bound)+len(incoming) == 0 {
+		return c
 	}
 	var vms []model.VM
-	for i, v := range c.VMs {
+	for i := range c.VMs {
+		v := &c.VMs[i]
 		j, ok := held[v.UUID]
 		mine := ok && !v.Tombstone
 		arriving := v.State == model.StatePaused &&
@@ -175,6 +173,29 @@ func withJobs(c model.Cluster, js []model.Job) model.Cluster {
 		c.VMs = vms
 	}
 	return c
+}
+
+// around gathers what tells a copy that is being built from the VM: where moves
+// of any console are bound for, what waits for a migration to come in, and
+// which of those run somewhere.
+func around(vms []model.VM) (bound map[model.UUID]model.NodeName, incoming, running map[model.UUID]bool) {
+	bound, incoming, running = map[model.UUID]model.NodeName{}, map[model.UUID]bool{}, map[model.UUID]bool{}
+	for i := range vms {
+		v := &vms[i]
+		// The source has the mark of any console, and is alive until the switch.
+		if m := v.Mark; m != nil && m.Role == model.RoleMoving && m.From == v.Node && (v.State == model.StateRunning || v.State == model.StatePaused) {
+			bound[v.UUID] = m.To
+		}
+		if v.State == model.StatePaused && v.Reason == "migration" {
+			incoming[v.UUID] = true
+		}
+	}
+	for i := range vms {
+		if len(incoming) > 0 && incoming[vms[i].UUID] && vms[i].State == model.StateRunning {
+			running[vms[i].UUID] = true
+		}
+	}
+	return bound, incoming, running
 }
 
 // Jobs lists all jobs, newest first.
@@ -215,6 +236,14 @@ func (e *Engine) job(id model.JobID) (model.Job, error) {
 // jobsEvery is how soon a change of a job is seen.
 const jobsEvery = 250 * time.Millisecond
 
+// A picture of ten thousand VMs takes milliseconds, and their nodes have news
+// many times a second: making it takes at most one part in looksRest of the time,
+// unless it would be older than looksApart.
+const (
+	looksRest  = 100
+	looksApart = time.Second
+)
+
 // Watch sends an update at once and then whenever something changed.
 func (e *Engine) Watch(ctx context.Context) <-chan Update {
 	out := make(chan Update, 1)
@@ -227,6 +256,13 @@ func (e *Engine) Watch(ctx context.Context) <-chan Update {
 		defer tick.Stop()
 		changed, stop := e.inv.Subscribe()
 		defer stop()
+		var again <-chan time.Time // when the cluster is looked at again, if it has changed
+		var next time.Time
+		later := func() {
+			if again == nil {
+				again = time.After(time.Until(next))
+			}
+		}
 		for {
 			var sink chan Update
 			if pending.Cluster != nil || pending.Jobs != nil || pending.Questions != nil {
@@ -236,20 +272,22 @@ func (e *Engine) Watch(ctx context.Context) <-chan Update {
 			case sink <- pending:
 				pending = Update{}
 			case <-changed:
+				later()
+			case <-again:
+				began := time.Now()
 				c := e.Snapshot()
-				pending.Cluster = &c
+				pending.Cluster, again = &c, nil
+				next = time.Now().Add(min(time.Since(began)*looksRest, looksApart))
 			case <-e.desk.changed:
 				pending.Questions = e.desk.list()
 			case <-tick.C:
-				if e.maintenance.Changed() && pending.Cluster == nil {
-					c := e.Snapshot()
-					pending.Cluster = &c
+				if e.maintenance.Changed() {
+					later()
 				}
 				if js, now, err := e.jobs(); err == nil && now != turn {
 					turn = now
 					pending.Jobs = orEmpty(js)
-					c := e.Snapshot()
-					pending.Cluster = &c
+					later()
 				}
 			case <-ctx.Done():
 				return

@@ -10,6 +10,8 @@ import (
 
 const (
 	addressAge = 30 * time.Second
+	// addressRest is how long at most a guest that nobody looks at is not asked.
+	addressRest = 5 * time.Minute
 	// agentRest is how long an agent that did not answer is left alone.
 	agentRest = 5 * time.Minute
 	// agentPatience is more than the 5 s that libvirt itself waits for an agent.
@@ -47,6 +49,8 @@ type addressQuestion struct {
 }
 
 func (w *watcher) addressQuestions() []addressQuestion {
+	hot, _ := w.inv.hotVMs()
+	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var qs []addressQuestion
@@ -54,7 +58,12 @@ func (w *watcher) addressQuestions() []addressQuestion {
 		if !v.active() || v.xmlAt.IsZero() || len(v.xml.NICs) == 0 {
 			continue
 		}
-		q := addressQuestion{id: id, agent: v.xml.Agent == model.AgentConnected && time.Now().After(v.agentAfter)}
+		if _, seen := hot[id]; !seen && now.Before(v.addressAfter) {
+			continue
+		}
+		v.addressPause = min(max(2*v.addressPause, addressAge), addressRest)
+		v.addressAfter = now.Add(v.addressPause)
+		q := addressQuestion{id: id, agent: v.xml.Agent == model.AgentConnected && now.After(v.agentAfter)}
 		for _, n := range v.xml.NICs {
 			q.lease = q.lease || n.Type == "network"
 		}

@@ -15,13 +15,16 @@ import (
 
 const (
 	xmlAge   = 60 * time.Second
+	xmlRest  = 3 * time.Minute // of VMs that nobody looks at: libvirt's events tell of changes
 	slowAge  = 30 * time.Second
 	hostAge  = 10 * time.Minute
 	showFor  = 250 * time.Millisecond // how long new facts wait for company
 	hintEach = time.Second            // looks for old facts
 	// wantedGap is between questions for all domains of a node, because of new ones.
 	wantedGap = 3 * time.Second
-	hostWait  = 3 * time.Second // how long the first picture waits for what the host is, and its domains' states
+	// startTries is how often a host is asked for a start that it does not know.
+	startTries = 3
+	hostWait   = 3 * time.Second // how long the first picture waits for what the host is, and its domains' states
 )
 
 // facts reads what rarely changes: when a hint says so, and when it is old.
@@ -34,17 +37,22 @@ func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
 	var setsAt, storageAt, startsAt time.Time
 	began := time.Now()
 	for {
-		w.readXMLs(ctx, conn)
-		if due(&setsAt, w.wants(func(v *vm) bool { return v.setsAt.IsZero() })) {
+		news := w.readXMLs(ctx, conn)
+		if due(&setsAt, w.inv.unhurried(slowAge), w.wants(func(v *vm) bool { return v.setsAt.IsZero() })) {
 			w.readSets(ctx, conn)
+			news = true
 		}
-		if due(&storageAt, false) {
+		if due(&storageAt, w.inv.unhurried(slowAge), false) {
 			w.readStorage(ctx, conn)
+			news = true
 		}
-		if due(&startsAt, w.wants(func(v *vm) bool { return v.active() && v.started.IsZero() })) {
+		if due(&startsAt, hostAge, w.wants(func(v *vm) bool { return v.active() && v.startAsked < startTries })) {
 			w.readStarts(ctx)
+			news = true
 		}
-		w.touched()
+		if news {
+			w.touched()
+		}
 		late := time.Since(began) > hostWait
 		if !w.unread() && (late || w.hostKnown() && !w.uncounted()) {
 			w.settled()
@@ -57,9 +65,9 @@ func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
 
 // due tells that a group of facts is old, or wanted and not quite new, and
 // marks it read.
-func due(at *time.Time, wanted bool) bool {
+func due(at *time.Time, old time.Duration, wanted bool) bool {
 	age := time.Since(*at)
-	if age < slowAge && !(wanted && age > wantedGap) {
+	if age < old && !(wanted && age > wantedGap) {
 		return false
 	}
 	*at = time.Now()
@@ -144,14 +152,16 @@ func (w *watcher) overBudget(id model.UUID, length int) bool {
 	return w.xmlBytes-before+length > xmlBudget
 }
 
-// readXMLs reads the XML of every domain whose XML is wanted or old.
-func (w *watcher) readXMLs(ctx context.Context, conn *virt.Conn) {
+// readXMLs reads the XML of every domain whose XML is wanted or old, and tells
+// whether there was any.
+func (w *watcher) readXMLs(ctx context.Context, conn *virt.Conn) (news bool) {
 	shown := time.Now()
 	for _, id := range w.wantedXMLs() {
 		text, err := conn.XML(ctx, id, virt.XMLOptions{})
 		if errors.Is(err, virt.ErrLost) || ctx.Err() != nil {
-			return
+			return news
 		}
+		news = true
 		at := time.Now()
 		var d virt.Domain
 		if err == nil && w.overBudget(id, len(text)) {
@@ -176,6 +186,7 @@ func (w *watcher) readXMLs(ctx context.Context, conn *virt.Conn) {
 			w.touched()
 		}
 	}
+	return news
 }
 
 // wantedXMLs lists them and takes the marks away, so that a hint that comes
@@ -186,11 +197,16 @@ func (w *watcher) wantedXMLs() []model.UUID {
 	defer w.mu.Unlock()
 	var first, then []model.UUID
 	for id, v := range w.vms {
-		if !v.wanted && time.Since(v.xmlAt) < xmlAge {
+		_, seen := hot[id]
+		age := xmlAge
+		if !seen {
+			age = w.inv.unhurried(xmlRest)
+		}
+		if !v.wanted && time.Since(v.xmlAt) < age {
 			continue
 		}
 		v.wanted = false
-		if _, ok := hot[id]; ok {
+		if seen {
 			first = append(first, id)
 		} else {
 			then = append(then, id)
@@ -275,8 +291,12 @@ func (w *watcher) readStarts(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, v := range w.vms {
-		if at, ok := starts[v.ref.Name]; ok && v.active() {
-			v.started = at
+		if !v.active() {
+			continue
+		}
+		v.startAsked++
+		if at, ok := starts[v.ref.Name]; ok {
+			v.started, v.startAsked = at, startTries
 		}
 	}
 }

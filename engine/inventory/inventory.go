@@ -3,7 +3,9 @@ package inventory
 import (
 	"cmp"
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"horcrux/engine/fleet"
@@ -16,13 +18,19 @@ type Inventory struct {
 	watchers []*watcher
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
+	size     atomic.Int64 // VMs in the last picture
 
 	mu      sync.Mutex
 	hot     map[model.UUID]struct{} // nil until SetHot: then all are
 	subs    map[chan struct{}]struct{}
 	stale   bool
 	cluster model.Cluster
+	order   []place  // of the VMs of all nodes, by name
+	ordered []uint64 // the turns of the watchers' lists that order was made from
 }
+
+// place is where a VM is found: a watcher, and the index in its list.
+type place struct{ watcher, vm int }
 
 // New begins to watch all nodes of f; interval is how often the quick figures
 // are read.
@@ -60,45 +68,39 @@ func (inv *Inventory) Snapshot() model.Cluster {
 	return c
 }
 
+// assemble copies the VMs of all nodes into one list by name, under the lock. The
+// order is kept as long as no node's list changes: comparing names is most of the work.
 func (inv *Inventory) assemble() model.Cluster {
 	c := model.Cluster{Nodes: make([]model.Node, 0, len(inv.watchers))}
-	parts := make([][]*model.VM, 0, len(inv.watchers))
-	total := 0
-	for _, w := range inv.watchers {
-		n, vms := w.picture()
+	parts := make([][]model.VM, len(inv.watchers))
+	turns := make([]uint64, len(inv.watchers))
+	for i, w := range inv.watchers {
+		var n model.Node
+		n, parts[i], turns[i] = w.picture()
 		c.Nodes = append(c.Nodes, n)
-		part := make([]*model.VM, len(vms))
-		for i := range vms {
-			part[i] = &vms[i]
-		}
-		parts = append(parts, part)
-		total += len(vms)
 	}
-	c.VMs = make([]model.VM, 0, total)
-	for _, v := range merged(parts) {
-		c.VMs = append(c.VMs, *v)
+	if !slices.Equal(turns, inv.ordered) {
+		inv.order, inv.ordered = orderOf(parts), turns
 	}
+	c.VMs = make([]model.VM, len(inv.order))
+	for i, p := range inv.order {
+		c.VMs[i] = parts[p.watcher][p.vm]
+	}
+	inv.size.Store(int64(len(c.VMs)))
 	return c
 }
 
-// merged puts sorted parts into one order, by halves.
-func merged(parts [][]*model.VM) []*model.VM {
-	switch len(parts) {
-	case 0:
-		return nil
-	case 1:
-		return parts[0]
-	}
-	a, b := merged(parts[:len(parts)/2]), merged(parts[len(parts)/2:])
-	out := make([]*model.VM, 0, len(a)+len(b))
-	for len(a) > 0 && len(b) > 0 {
-		if byName(a[0], b[0]) <= 0 {
-			out, a = append(out, a[0]), a[1:]
-		} else {
-			out, b = append(out, b[0]), b[1:]
+func orderOf(parts [][]model.VM) []place {
+	var order []place
+	for i, part := range parts {
+		for j := range part {
+			order = append(order, place{i, j})
 		}
 	}
-	return append(append(out, a...), b...)
+	slices.SortFunc(order, func(a, b place) int {
+		return byName(&parts[a.watcher][a.vm], &parts[b.watcher][b.vm])
+	})
+	return order
 }
 
 func byName(a, b *model.VM) int {
@@ -153,6 +155,12 @@ func (inv *Inventory) Refresh() {
 	for _, w := range inv.watchers {
 		w.hurry()
 	}
+}
+
+// unhurried is how often nodes and VMs that nobody looks at are asked, in a
+// cluster of this size: the work per second then stays nearly the same.
+func (inv *Inventory) unhurried(d time.Duration) time.Duration {
+	return d + d*time.Duration(inv.size.Load())/fewVMs
 }
 
 func (inv *Inventory) hotVMs() (hot map[model.UUID]struct{}, all bool) {

@@ -163,7 +163,7 @@ func TestParseStarts(t *testing.T) {
 }
 
 func TestAddressesGoToTheirNICs(t *testing.T) {
-	v := &vm{xml: virt.Domain{NICs: []model.NIC{{MAC: "a"}, {MAC: "b"}}}, addresses: []virt.IfaceAddr{
+	v := &vm{xml: said{NICs: []model.NIC{{MAC: "a"}, {MAC: "b"}}}, addresses: []virt.IfaceAddr{
 		{MAC: "b", IPs: []string{"10.0.0.1", "fe80::1", "2001:db8::1"}}, {MAC: "00", IPs: []string{"127.0.0.1"}},
 	}}
 	v.layNICs()

@@ -12,6 +12,8 @@ import (
 const (
 	// idle is the interval for nodes on which nothing is looked at.
 	idle = 2 * time.Second
+	// fewVMs are read at the intervals given here; with more they grow.
+	fewVMs = 5000
 	// share keeps the questions below a third of a slow node's time.
 	share = 3
 	// soonest is between two readings, however many hints there are.
@@ -57,7 +59,7 @@ func (w *watcher) interval() time.Duration {
 			return w.inv.interval
 		}
 	}
-	return max(w.inv.interval, idle)
+	return max(w.inv.interval, w.inv.unhurried(idle))
 }
 
 func (w *watcher) read(parent context.Context, conn *virt.Conn) {
@@ -96,7 +98,8 @@ func (w *watcher) listed(refs []virt.DomainRef, at time.Time) {
 		}
 		if v.ref != r {
 			w.order = nil
-			v.ref, v.wanted, v.started, v.setsAt = r, true, time.Time{}, time.Time{}
+			v.ref, v.wanted, v.started, v.startAsked, v.setsAt = r, true, time.Time{}, 0, time.Time{}
+			v.askAgain()
 		}
 		v.seen = at
 		wanted = wanted || v.wanted

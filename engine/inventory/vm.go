@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ type vm struct {
 	state  model.DomainStatus
 	stats  model.DomainStats
 	rates  rates
-	xml    virt.Domain
+	xml    said
 	xmlAt  time.Time
 	xmlLen int  // of the text, which bounds what is kept of it
 	wanted bool // the XML may have changed
@@ -25,8 +26,11 @@ type vm struct {
 	snapshots             int
 	setsAt                time.Time // when these three were read
 	started               time.Time
+	startAsked            int
 	addresses             []virt.IfaceAddr
-	agentAfter            time.Time // the agent did not answer; do not ask before
+	agentAfter            time.Time     // the agent did not answer; do not ask before
+	addressAfter          time.Time     // do not ask for addresses before
+	addressPause          time.Duration // between the last two questions; grows
 
 	disks []model.Disk // made new whenever something in it changes, never changed
 	nics  []model.NIC
@@ -47,11 +51,7 @@ func (v *vm) picture(node model.NodeName, m *model.VM) {
 		CPUPercent: v.rates.cpu, DiskRead: v.rates.read, DiskWrite: v.rates.write, NetRx: v.rates.rx, NetTx: v.rates.tx,
 		Disks: v.disks, NICs: v.nics, Agent: v.xml.Agent, Addresses: v.flat, Snapshots: v.snapshots,
 		Title: v.xml.Title, Tags: v.tags,
-		Job: v.xml.Job, Tombstone: v.xml.JobRole == virt.RoleTombstone,
-	}
-	if v.xml.Mark.Job != "" {
-		mark := v.xml.Mark
-		m.Mark = &mark
+		Job: v.xml.Job, Tombstone: v.xml.Tombstone, Mark: v.xml.Mark,
 	}
 	if m.State == "" {
 		m.State = model.StateNone
@@ -85,27 +85,43 @@ func (v *vm) heard(s model.DomainStats) (changed bool) {
 
 // learned takes in a new XML.
 func (v *vm) learned(d virt.Domain, at time.Time) {
-	v.xml, v.xmlAt = d, at
+	if d.Agent != v.xml.Agent {
+		v.askAgain()
+	}
+	v.xml, v.xmlAt = kept(d), at
+	v.disks = make([]model.Disk, 0, len(d.Disks))
+	for _, disk := range d.Disks {
+		v.disks = append(v.disks, shared(disk.Disk))
+	}
 	v.tags = tagsOf(d.Title + " " + d.Description)
 	v.layDisks()
 	v.layNICs()
 }
 
+// askAgain has its addresses asked for soon: what it said before may be over.
+func (v *vm) askAgain() { v.addressAfter, v.addressPause = time.Time{}, 0 }
+
+// layDisks gives the disks the sizes of the last counters.
 func (v *vm) layDisks() {
-	disks := make([]model.Disk, 0, len(v.xml.Disks))
-	for _, d := range v.xml.Disks {
+	disks := slices.Clone(v.disks)
+	for i := range disks {
+		d := &disks[i]
+		d.Capacity, d.Allocation = 0, 0
 		for _, b := range v.stats.Blocks {
 			if b.Target == d.Target {
 				d.Capacity, d.Allocation = b.Capacity, b.Allocation
 			}
 		}
-		disks = append(disks, d.Disk)
 	}
 	v.disks = disks
 }
 
 // layNICs gives the addresses to the NICs with the same MAC.
 func (v *vm) layNICs() {
+	if len(v.addresses) == 0 {
+		v.nics, v.flat = v.xml.NICs, nil
+		return
+	}
 	nics := make([]model.NIC, 0, len(v.xml.NICs))
 	var flat []string
 	for _, n := range v.xml.NICs {

@@ -34,8 +34,9 @@ type watcher struct {
 	pools    []model.Pool
 	networks []string
 	vms      map[model.UUID]*vm
-	xmlBytes int   // sum of xmlLen
-	order    []*vm // by name; nil when it must be made again
+	xmlBytes int    // sum of xmlLen
+	order    []*vm  // by name; nil when it must be made again
+	turn     uint64 // of order
 	shown    []model.VM
 	running  int
 	stale    bool // shown and running must be made again
@@ -143,8 +144,9 @@ func (w *watcher) events(ctx context.Context, conn *virt.Conn) {
 	}
 }
 
-// picture is the node and its VMs, by name, as known now.
-func (w *watcher) picture() (model.Node, []model.VM) {
+// picture is the node and its VMs, by name, as known now, and a number that is
+// another one whenever other VMs are listed.
+func (w *watcher) picture() (model.Node, []model.VM, uint64) {
 	state, reason, since := w.node.Status()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -160,12 +162,13 @@ func (w *watcher) picture() (model.Node, []model.VM) {
 		w.show()
 	}
 	n.Running = w.running
-	return n, w.shown
+	return n, w.shown, w.turn
 }
 
 // show makes the VMs anew, under the lock; what was shown before stays as it is.
 func (w *watcher) show() {
 	if w.order == nil {
+		w.turn++
 		w.order = slices.SortedFunc(maps.Values(w.vms), func(a, b *vm) int {
 			return cmp.Or(cmp.Compare(a.ref.Name, b.ref.Name), cmp.Compare(a.ref.UUID, b.ref.UUID))
 		})

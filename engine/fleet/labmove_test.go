@@ -109,7 +109,7 @@ func abortMove(t *testing.T, from, to *Node, uuid model.UUID) {
 }
 
 const moveFlags = virt.MigrateLive | virt.MigratePersistDest | virt.MigratePaused | virt.MigrateNonSharedDisk |
-	virt.MigrateSyncWrites | virt.MigrateAbortOnError | virt.MigrateAutoConverge | virt.MigrateChangeProtection
+	virt.MigrateAbortOnError | virt.MigrateAutoConverge | virt.MigrateChangeProtection
 
 func moveVM(t *testing.T, from, to *Node, uuid model.UUID) {
 	t.Helper()

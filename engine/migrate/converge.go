@@ -44,6 +44,8 @@ type reading struct {
 	remaining, rate, dirty uint64
 	iteration              uint64
 	throttle               int // percent
+	// diskLeft and diskRate are those of the disks, in bytes.
+	diskLeft, diskRate uint64
 }
 
 func (r reading) pause() time.Duration {
@@ -104,6 +106,7 @@ type converge struct {
 	due       time.Time // the switch must have come by then; zero if open
 	applied   bool      // the policy was carried out
 	stalled   bool
+	mirrors   mirrors
 }
 
 // step takes one reading and says what to do now.
@@ -114,6 +117,8 @@ func (c *converge) step(r reading, l limits) []advice {
 	var out []advice
 	if r.memory {
 		out = c.memory(r, l)
+	} else {
+		out = c.disks(r, l)
 	}
 	if a, ok := c.late(r, l); ok {
 		out = append(out, a)
@@ -290,11 +295,18 @@ func (c *converge) refused() { c.applied, c.policy = false, model.PolicyAbort }
 // diverging tells a person why the copy will not end by itself, and what is
 // going to be done about it; empty while there is hope.
 func (c *converge) diverging(r reading, l limits) string {
+	if !r.memory && !c.applied && c.mirrors.idle(r) >= stallWindow/2 {
+		return next(c.diskPolicy(), diskWhy(r, l))
+	}
 	if c.applied || !r.memory || r.iteration < 2 || !c.stalled && r.dirty < r.rate {
 		return ""
 	}
-	s := c.why(r, l)
-	switch c.policy {
+	return next(c.policy, c.why(r, l))
+}
+
+// next adds what will be done.
+func next(p model.Policy, s string) string {
+	switch p {
 	case model.PolicySuspend:
 		return s + "; if it stays so the guest is paused for the rest"
 	case model.PolicyPostCopy:
@@ -304,10 +316,7 @@ func (c *converge) diverging(r reading, l limits) string {
 }
 
 func (c *converge) why(r reading, l limits) string {
-	parts := []string{fmt.Sprintf("the guest dirties %s/s, the link carries %s/s", humanize.IBytes(r.dirty), humanize.IBytes(r.rate))}
-	if l.bandwidth > 0 {
-		parts[0] += fmt.Sprintf(" (limit %d MiB/s)", l.bandwidth)
-	}
+	parts := []string{fmt.Sprintf("the guest dirties %s/s, the link carries %s/s", humanize.IBytes(r.dirty), humanize.IBytes(r.rate)) + limited(l)}
 	if need := c.need(r); need > l.downtime {
 		parts = append(parts, fmt.Sprintf("the switch would need a pause of %s, and %s is allowed", round(need), round(l.downtime)))
 	}
@@ -315,6 +324,13 @@ func (c *converge) why(r reading, l limits) string {
 		parts = append(parts, fmt.Sprintf("QEMU slows the guest down by %d %%", r.throttle))
 	}
 	return strings.Join(parts, "; ")
+}
+
+func limited(l limits) string {
+	if l.bandwidth == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (limit %d MiB/s)", l.bandwidth)
 }
 
 func round(d time.Duration) time.Duration {

@@ -239,9 +239,12 @@ func (j *Job) makeFlags(protect bool) virt.MigrateFlags {
 		f |= virt.MigrateLive
 	}
 	if len(j.plan.Copies()) > 0 {
-		// Every write of the guest waits for the target too, so the disks are
-		// sure to become equal.
-		f |= virt.MigrateNonSharedDisk | virt.MigrateSyncWrites
+		// Never with libvirt's synchronous writes, which would make the disks
+		// sure to become equal: QEMU's mirror then frees what a write that is
+		// still on its way to the target writes to when it is over. Whatever ends
+		// such a mirror before its time, be it us, the death of our process or the
+		// target's, may so destroy the heap of the source's QEMU, and the VM.
+		f |= virt.MigrateNonSharedDisk
 		if len(j.Journal.View().Passes) > 0 {
 			// What is under the overlays is on the target already.
 			f = f&^virt.MigrateNonSharedDisk | virt.MigrateNonSharedInc

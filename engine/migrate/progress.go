@@ -96,6 +96,7 @@ func (r *rates) reading(p model.Progress, now time.Time) reading {
 	return reading{
 		at: now, memory: p.Phase == model.PhaseMemory, bytes: p.DiskProcessed + p.MemProcessed,
 		remaining: p.MemRemaining, rate: uint64(r.mem.v), dirty: p.DirtyRate, iteration: p.Iteration, throttle: p.Throttle,
+		diskLeft: p.DiskRemaining, diskRate: p.DiskRate,
 	}
 }
 

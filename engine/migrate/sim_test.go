@@ -377,7 +377,10 @@ func (l *simLink) MigratePrepare(_ context.Context, _ virt.MigrateParams, cookie
 	return []byte("c2"), "tcp:node2:49152", err
 }
 
-func (l *simLink) MigratePerform(_ context.Context, _ model.UUID, _ virt.MigrateParams, cookie []byte, _ virt.MigrateFlags) (c []byte, err error) {
+func (l *simLink) MigratePerform(_ context.Context, _ model.UUID, _ virt.MigrateParams, cookie []byte, flags virt.MigrateFlags) (c []byte, err error) {
+	if flags&virt.MigrateSyncWrites != 0 {
+		return nil, errors.New("to abort this may destroy the source's QEMU")
+	}
 	if string(cookie) != "c2" {
 		return nil, errors.New("wrong cookie for perform")
 	}

@@ -137,7 +137,7 @@ func (w *watch) follow(ctx context.Context, a advice) {
 	case adviseProbe:
 		w.probe(ctx, a.why)
 	case adviseSuspend:
-		w.job.log("warn", w.job.plan.From, "the guest is paused for the rest of the memory: %s", a.why)
+		w.job.log("warn", w.job.plan.From, "the guest is paused for the rest of the copy: %s", a.why)
 		w.suspend(ctx)
 	case advisePostCopy:
 		w.startPostCopy(ctx, a.why)

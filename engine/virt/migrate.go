@@ -32,7 +32,7 @@ const (
 	MigratePostcopy         MigrateFlags = 1 << 15
 	MigrateTLS              MigrateFlags = 1 << 16
 	MigrateParallel         MigrateFlags = 1 << 17
-	MigrateSyncWrites       MigrateFlags = 1 << 18 // mirrors converge whatever the guest writes
+	MigrateSyncWrites       MigrateFlags = 1 << 18 // a mirror like that must not be cancelled: see docs/migration.md
 	MigratePostcopyResume   MigrateFlags = 1 << 19
 	MigrateZerocopy         MigrateFlags = 1 << 20
 

@@ -60,6 +60,10 @@ func Run(ctx context.Context, s engine.Service, o Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a := newApp(ctx, s, o)
+	// Bubble Tea tells the size after the first picture, which would be empty.
+	if w, h, err := term.GetSize(o.Out.Fd()); err == nil {
+		a.w, a.h = w, h
+	}
 	opts := []tea.ProgramOption{
 		tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithEnvironment(o.Environ),
 		tea.WithFilter(splitEscapes(a.now, env["SSH_CONNECTION"] != "")),

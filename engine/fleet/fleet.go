@@ -52,9 +52,21 @@ func Open(cfg config.Config, o Options) *Fleet {
 		n.patience = o.Patience
 		f.nodes = append(f.nodes, n)
 		f.byName[name] = n
-		f.wg.Go(func() { n.run(ctx) })
+		after := turn(len(f.nodes) - 1)
+		f.wg.Go(func() {
+			n.sleep(ctx, after, nil)
+			n.run(ctx)
+		})
 	}
 	return f
+}
+
+// turn is when the node of that index is logged in to, after the start: logins
+// are mostly arithmetic, and those of many nodes at once would keep
+// this machine from drawing its first picture, and a jump host from anything.
+func turn(index int) time.Duration {
+	const atOnce, apart = 4, 10 * time.Millisecond
+	return time.Duration(max(index-atOnce+1, 0)) * apart
 }
 
 // Nodes are all nodes, in the order of the configuration.

@@ -17,22 +17,32 @@ import (
 	"horcrux/lab"
 )
 
-// TestBenchPaths: the same VM by every path, by virsh, and its image by pipes of
-// ssh, in turn within one run. Each is looked at from outside: what the source
-// sends is counted at its network card, and CPU time is that of all processes of
-// the hosts, the console's, and those of the pipes on this machine.
+// TestBenchPaths: the memory of one VM, and the disk of another, by every path, by
+// virsh, and the disk's image by pipes of ssh, in turn within one run. Each is
+// looked at from outside: what the source sends is counted at its network card,
+// and CPU time is that of all processes of the hosts, of the console, and of the
+// pipes on this machine. libvirt tunnels no disks, so there is memory alone, too.
 func TestBenchPaths(t *testing.T) {
 	const fill = 512
-	s := testify(t, lab.VMSpec{Name: "bpaths", Agent: true, Disks: []lab.DiskSpec{{SizeMiB: 640, FillMiB: fill}}})
-	stopAfter(t, s.Name)
+	mem := testify(t, lab.VMSpec{Name: "bpmem", Agent: true, MemoryMiB: 1024, DirtyMiB: fill, DirtyRate: 1, Disks: []lab.DiskSpec{{Pool: "shared"}}})
+	disk := testify(t, lab.VMSpec{Name: "bpdisk", Agent: true, Disks: []lab.DiskSpec{{SizeMiB: 640, FillMiB: fill}}})
+	stopAfter(t, mem.Name)
+	stopAfter(t, disk.Name)
 	c := newConsole(t)
 	key := meet(t)
-	image := s.Disks[0].Path()
-	move := func(args ...string) func(from, to string) time.Duration {
+	move := func(s *subject, args ...string) func(from, to string) time.Duration {
 		return func(_, to string) time.Duration {
 			return c.spent(append([]string{"migrate", s.Name, "--to", to, "--yes"}, args...)...)
 		}
 	}
+	tunnelled := func(from, to string) time.Duration {
+		if out, err := the.Node(from).Exec(t.Context(), "virsh", "migrate", "--live", "--unsafe", "--p2p", "--tunnelled", "--persistent", "--undefinesource",
+			mem.Name, fmt.Sprintf("qemu+ssh://root@%s/system?keyfile=%s&no_verify=1&no_tty=1", the.Node(to).Address, key)); err != nil {
+			t.Fatalf("virsh: %v: %s", err, out)
+		}
+		return 0
+	}
+	image := disk.Disks[0].Path()
 	pipes := func(n int) func(from, to string) time.Duration {
 		return func(from, to string) time.Duration {
 			script := `i=0; while [ $i -lt $4 ]; do
@@ -48,28 +58,29 @@ i=$((i+1)); done; wait`
 		}
 	}
 	rows := []*pathRow{
-		{name: "live, direct", moves: true, do: move("--path", "direct")},
-		{name: "live, ssh", moves: true, do: move("--path", "ssh", "--tls", "auto")},
-		{name: "live, relay", moves: true, do: move("--path", "relay")},
-		{name: "live, virsh", moves: true, virsh: true, do: func(from, to string) time.Duration { byVirsh(t, s, from, to); return 0 }},
-		{name: "live, virsh --p2p --tunnelled", moves: true, virsh: true, do: func(from, to string) time.Duration {
-			if out, err := the.Node(from).Exec(t.Context(), "virsh", "migrate", "--live", "--p2p", "--tunnelled", "--persistent", "--undefinesource", "--copy-storage-all",
-				s.Name, fmt.Sprintf("qemu+ssh://root@%s/system?keyfile=%s&no_verify=1&no_tty=1", the.Node(to).Address, key)); err != nil {
-				t.Fatalf("virsh: %v: %s", err, out)
-			}
+		{name: "memory, direct", s: mem, moves: true, do: move(mem, "--path", "direct")},
+		{name: "memory, ssh", s: mem, moves: true, do: move(mem, "--path", "ssh")},
+		{name: "memory, relay", s: mem, moves: true, do: move(mem, "--path", "relay")},
+		{name: "memory, virsh", s: mem, moves: true, do: func(from, to string) time.Duration { byVirsh(t, mem, from, to, "--unsafe"); return 0 }},
+		{name: "memory, virsh --p2p --tunnelled", s: mem, moves: true, do: tunnelled},
+		{name: "disk, direct", s: disk, moves: true, do: move(disk, "--path", "direct")},
+		{name: "disk, ssh", s: disk, moves: true, do: move(disk, "--path", "ssh")},
+		{name: "disk, relay", s: disk, moves: true, do: move(disk, "--path", "relay")},
+		{name: "disk, virsh", s: disk, moves: true, virsh: true, do: func(from, to string) time.Duration {
+			byVirsh(t, disk, from, to, "--copy-storage-all")
 			return 0
 		}},
-		{name: "one ssh from source to target", do: pipes(1)},
-		{name: "ssh to ssh through the console", do: func(from, to string) time.Duration { byPipe(t, s, from, to); return 0 }},
-		{name: "offline, direct", moves: true, cold: true, do: move("--mode", "offline", "--path", "direct")},
-		{name: "offline, ssh", moves: true, cold: true, do: move("--mode", "offline", "--path", "ssh")},
-		{name: "offline, relay", moves: true, cold: true, do: move("--mode", "offline", "--path", "relay")},
-		{name: "two ssh from source to target", do: pipes(2)},
+		{name: "image, one ssh from source to target", s: disk, do: pipes(1)},
+		{name: "image, ssh to ssh through the console", s: disk, do: func(from, to string) time.Duration { byPipe(t, disk, from, to); return 0 }},
+		{name: "offline, direct", s: disk, moves: true, cold: true, do: move(disk, "--mode", "offline", "--path", "direct")},
+		{name: "offline, ssh", s: disk, moves: true, cold: true, do: move(disk, "--mode", "offline", "--path", "ssh")},
+		{name: "offline, relay", s: disk, moves: true, cold: true, do: move(disk, "--mode", "offline", "--path", "relay")},
+		{name: "image, two ssh from source to target", s: disk, do: pipes(2)},
 	}
-	idle := s.idle(t)
+	idle := idleHosts(t)
 	for range pairs() {
 		for _, r := range rows {
-			r.measure(t, s, idle)
+			r.measure(t, idle)
 		}
 	}
 	by := map[string]*pathRow{}
@@ -83,12 +94,15 @@ i=$((i+1)); done; wait`
 		figure(t, r.name, "%.0f MiB/s | %.1f s | %s | %.1f s", median(r.rate), median(r.cpu), pause, median(r.whole).Seconds())
 	}
 	for _, x := range [][2]string{
-		{"live, ssh", "one ssh from source to target"},
-		{"live, relay", "ssh to ssh through the console"},
-		{"live, ssh", "live, virsh --p2p --tunnelled"},
-		{"live, direct", "live, virsh"},
-		{"offline, ssh", "two ssh from source to target"},
-		{"offline, relay", "ssh to ssh through the console"},
+		{"memory, ssh", "image, one ssh from source to target"},
+		{"memory, ssh", "memory, virsh --p2p --tunnelled"},
+		{"memory, relay", "image, ssh to ssh through the console"},
+		{"memory, direct", "memory, virsh"},
+		{"disk, ssh", "image, one ssh from source to target"},
+		{"disk, relay", "image, ssh to ssh through the console"},
+		{"disk, direct", "disk, virsh"},
+		{"offline, ssh", "image, two ssh from source to target"},
+		{"offline, relay", "image, ssh to ssh through the console"},
 	} {
 		figure(t, x[0]+" against "+x[1], "rate %.2f, CPU %.2f", median(by[x[0]].rate)/median(by[x[1]].rate), median(by[x[0]].cpu)/median(by[x[1]].cpu))
 	}
@@ -96,6 +110,7 @@ i=$((i+1)); done; wait`
 
 type pathRow struct {
 	name        string
+	s           *subject
 	moves       bool // the VM is on the other host afterwards
 	virsh, cold bool
 	// do carries the data, and gives the CPU time of what ran on this machine
@@ -108,7 +123,8 @@ type pathRow struct {
 
 // measure carries the data once. Rate is between 5 and 95 % of the bytes: what
 // comes before and after differs, and is not of the path.
-func (r *pathRow) measure(t *testing.T, s *subject, idle float64) {
+func (r *pathRow) measure(t *testing.T, idle float64) {
+	s := r.s
 	from, to := ends(t, s)
 	if r.virsh {
 		precreate(t, s, from, to)
@@ -283,8 +299,8 @@ func (c *console) spent(args ...string) time.Duration {
 	}
 }
 
-// idle is how much CPU the hosts use while nothing is moved, of one core.
-func (s *subject) idle(t *testing.T) float64 {
+// idleHosts is how much CPU the hosts use while nothing is moved, of one core.
+func idleHosts(t *testing.T) float64 {
 	t.Helper()
 	before, began := hostsCPU(t), time.Now()
 	wait(t.Context(), 4*time.Second)

@@ -47,6 +47,7 @@ type Tunnel struct {
 	dst Target
 
 	mu        sync.Mutex
+	ciphers   string // what ssh may encrypt with, the best first; its own choice if empty
 	from      *transport.Client
 	listeners []*listener
 	closed    bool
@@ -117,6 +118,7 @@ func (t *Tunnel) Login(ctx context.Context) error {
 	if err := letIn(ctx, t.dst, t.job, public); err != nil {
 		return err
 	}
+	t.ciphers = t.fast(ctx)
 	if err := t.knock(ctx); err != nil {
 		return err
 	}
@@ -132,6 +134,34 @@ func (t *Tunnel) Login(ctx context.Context) error {
 	}
 	t.from = from
 	return nil
+}
+
+// cipherScript lists what ssh could encrypt with, if the CPU has AES.
+const cipherScript = `grep -qw aes /proc/cpuinfo && ssh -Q cipher; :`
+
+// fast puts AES-GCM before what ssh would take by itself: a CPU that has AES
+// does it in half the time, and it is the CPU that bounds such a connection.
+func (t *Tunnel) fast(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, knockWithin)
+	defer cancel()
+	res, err := t.src.Exec(ctx, []string{"sh", "-c", cipherScript, "horcrux"}, nil)
+	if err != nil {
+		return ""
+	}
+	return ciphersOf(string(res.Stdout))
+}
+
+func ciphersOf(text string) string {
+	has := strings.Fields(text)
+	var out []string
+	for _, c := range []string{
+		"aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr",
+	} {
+		if slices.Contains(has, c) {
+			out = append(out, c)
+		}
+	}
+	return strings.Join(out, ",")
 }
 
 // knock logs in once: what sshd on the target has against the source or the key
@@ -249,6 +279,9 @@ func (t *Tunnel) ssh(word string) []string {
 		"ServerAliveInterval=15", "ServerAliveCountMax=8", "ConnectTimeout=10", "LogLevel=ERROR",
 	} {
 		argv = append(argv, "-o", o)
+	}
+	if t.ciphers != "" {
+		argv = append(argv, "-o", "Ciphers="+t.ciphers)
 	}
 	return append(argv, "-p", strconv.Itoa(t.dst.MigratePort()), "-l", "root", "--", t.dst.MigrateAddress(), word)
 }

@@ -7,7 +7,7 @@ BIN      := bin/horcrux
 DEMO_DIR ?= /var/lib/horcrux-lab
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: build demo demo-down test test-unit test-lab test-lab-engine test-lab-copy test-accept test-long crash chaos soak bench bench-copy lint vuln golden clean
+.PHONY: build demo demo-down test test-unit test-lab test-lab-engine test-lab-copy test-accept test-long crash chaos soak bench bench-paths bench-copy lint vuln golden clean
 
 build:
 	$(GO) build -o $(BIN) .
@@ -83,6 +83,10 @@ bench-copy: build
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./ui/... ./engine/...
 	HORCRUX=$(abspath $(BIN)) HORCRUX_LAB_VMS=none $(GO) test -tags "lab bench" -count 1 -v -timeout 30m -run '^TestBench' ./test
+
+# The same move by every way of the data, against virsh and pipes of ssh.
+bench-paths: build
+	HORCRUX=$(abspath $(BIN)) HORCRUX_LAB_VMS=none $(GO) test -tags "lab bench" -count 1 -v -timeout 30m -run '^TestBenchPaths$$' ./test
 
 lint:
 	$(GO) vet -tags "lab bench" ./...

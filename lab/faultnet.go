@@ -126,6 +126,13 @@ const blockTable = "horcrux_lab"
 // BlockPeers drops TCP between this host and the other hosts, but for SSH, so
 // that the console reaches all of them and a migration does not get through.
 func (n *Node) BlockPeers(ctx context.Context) error {
+	return n.block(ctx, "tcp dport 22 accept", "tcp sport 22 accept")
+}
+
+// CutPeers drops SSH between this host and the others, too.
+func (n *Node) CutPeers(ctx context.Context) error { return n.block(ctx) }
+
+func (n *Node) block(ctx context.Context, but ...string) error {
 	var peers []string
 	for _, p := range n.lab.Nodes {
 		if p != n {
@@ -136,23 +143,24 @@ func (n *Node) BlockPeers(ctx context.Context) error {
 		return errors.New("cannot block the other hosts: there are none")
 	}
 	set := "{ " + strings.Join(peers, ", ") + " }"
+	in, out := "", ""
+	for _, b := range but {
+		in += fmt.Sprintf("\t\tip saddr %s %s\n", set, b)
+		out += fmt.Sprintf("\t\tip daddr %s %s\n", set, b)
+	}
 	rules := fmt.Sprintf(`table inet %[1]s
 delete table inet %[1]s
 table inet %[1]s {
 	chain in {
 		type filter hook input priority 0
-		ip saddr %[2]s tcp dport 22 accept
-		ip saddr %[2]s tcp sport 22 accept
-		ip saddr %[2]s meta l4proto tcp drop
+%[3]s		ip saddr %[2]s meta l4proto tcp drop
 	}
 	chain out {
 		type filter hook output priority 0
-		ip daddr %[2]s tcp dport 22 accept
-		ip daddr %[2]s tcp sport 22 accept
-		ip daddr %[2]s meta l4proto tcp drop
+%[4]s		ip daddr %[2]s meta l4proto tcp drop
 	}
 }
-`, blockTable, set)
+`, blockTable, set, in, out)
 	_, err := n.ExecInput(ctx, rules, "nft", "-f", "-")
 	return err
 }

@@ -72,7 +72,7 @@ func TestBenchLive(t *testing.T) {
 		precreate(t, s, from, to)
 		virshGap = append(virshGap, gap(s, func() {
 			began := time.Now()
-			byVirsh(t, s, from, to)
+			byVirsh(t, s, from, to, "--copy-storage-all")
 			virsh = append(virsh, time.Since(began))
 		}))
 		tidy(t, s, from)
@@ -93,7 +93,7 @@ func ends(t *testing.T, s *subject) (from, to string) {
 }
 
 // byVirsh moves a VM as an admin would, from this machine: virsh over SSH.
-func byVirsh(t *testing.T, s *subject, from, to string) {
+func byVirsh(t *testing.T, s *subject, from, to string, flags ...string) {
 	t.Helper()
 	// libvirt's own way over ssh takes no file of known hosts.
 	ssh := filepath.Join(t.TempDir(), "ssh")
@@ -104,8 +104,8 @@ func byVirsh(t *testing.T, s *subject, from, to string) {
 	uri := func(n string) string {
 		return fmt.Sprintf("qemu+ssh://root@%s/system?command=%s&no_tty=1", the.Node(n).Address, ssh)
 	}
-	cmd := exec.Command("virsh", "-c", uri(from), "migrate", "--live", "--persistent", "--undefinesource", "--copy-storage-all",
-		s.Name, uri(to), "tcp://"+the.Node(to).Address)
+	args := append([]string{"-c", uri(from), "migrate", "--live", "--persistent", "--undefinesource"}, flags...)
+	cmd := exec.Command("virsh", append(args, s.Name, uri(to), "tcp://"+the.Node(to).Address)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("virsh migrate: %v: %s", err, out)
 	}

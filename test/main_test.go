@@ -143,11 +143,31 @@ type outcome struct {
 	out, errOut string
 }
 
+// configure writes the lab's configuration with lines for [migration]. Unless one
+// asks for TLS, moves go by QEMU's own connections, which most faults are about;
+// the ways by SSH have tests of their own.
+func configure(t *testing.T, file string, migration ...string) {
+	t.Helper()
+	text, err := os.ReadFile(the.ConfigPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(migration, "\n"), "tls =") {
+		migration = append(migration, `tls = "off"`)
+	}
+	s := strings.Replace(string(text), "[[node]]", "[migration]\n"+strings.Join(migration, "\n")+"\n\n[[node]]", 1)
+	if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // command makes a call of the program in the lab.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(the.binary, args...)
-	cmd.Env = append(os.Environ(), "HORCRUX_CONFIG="+the.ConfigPath(), "XDG_STATE_HOME="+the.state)
+	config := filepath.Join(t.TempDir(), "config.toml")
+	configure(t, config)
+	cmd.Env = append(os.Environ(), "HORCRUX_CONFIG="+config, "XDG_STATE_HOME="+the.state)
 	return cmd
 }
 

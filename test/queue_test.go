@@ -30,19 +30,9 @@ type console struct {
 // added.
 func newConsole(t *testing.T, migration ...string) *console {
 	t.Helper()
-	text, err := os.ReadFile(the.ConfigPath())
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := &console{t: t, state: t.TempDir(), binary: the.binary}
 	c.config = filepath.Join(c.state, "config.toml")
-	s := string(text)
-	if len(migration) > 0 {
-		s = strings.Replace(s, "[[node]]", "[migration]\n"+strings.Join(migration, "\n")+"\n\n[[node]]", 1)
-	}
-	if err := os.WriteFile(c.config, []byte(s), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	configure(t, c.config, migration...)
 	return c
 }
 

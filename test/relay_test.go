@@ -12,12 +12,16 @@ import (
 	"horcrux/lab"
 )
 
-// parted takes the hosts' network to each other away, but for SSH, for the rest
-// of a test.
-func parted(t *testing.T) {
+// parted takes the hosts' network to each other away for the rest of a test, but
+// for SSH if that is to be left.
+func parted(t *testing.T, ssh bool) {
 	t.Helper()
 	for _, n := range the.Nodes {
-		if err := n.BlockPeers(t.Context()); err != nil {
+		block := n.CutPeers
+		if ssh {
+			block = n.BlockPeers
+		}
+		if err := block(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { n.UnblockPeers(context.Background()) }) //nolint:errcheck // a host that is off has no rules
@@ -35,14 +39,14 @@ func noSockets(t *testing.T) {
 	}
 }
 
-// TestRelay: hosts that only the console reaches, and only by SSH. The modes that
-// send memory find that out by themselves, and a job that is killed in the
+// TestRelay: hosts that only the console reaches, and only by SSH. All modes find
+// that out by themselves, and a job that is killed in the
 // middle is undone with nothing left.
 func TestRelay(t *testing.T) {
 	s, from := one(t, lab.VMSpec{Name: "wrelay", Agent: true, Disks: []lab.DiskSpec{{FillMiB: 8}, {SizeMiB: 64, FillMiB: 8}}})
 	stopAfter(t, s.Name)
 	c := newConsole(t)
-	parted(t)
+	parted(t, false)
 	judged := func(id string, stop func()) {
 		t.Helper()
 		stop() // what the guest says afterwards is not on the disk that is read here
@@ -71,7 +75,7 @@ func TestRelay(t *testing.T) {
 		}
 		judged(id, stop)
 	})
-	for _, mode := range []string{"live", "online", "block"} {
+	for _, mode := range []string{"live", "online", "block", "offline"} {
 		t.Run(mode, func(t *testing.T) {
 			from, err := s.owner(t.Context())
 			if err != nil {
@@ -84,6 +88,9 @@ func TestRelay(t *testing.T) {
 			if o := c.run(append([]string{"plan", s.Name, "--to", other(from)}, args...)...); o.code != 0 || !strings.Contains(o.out, from+" through this machine to ") {
 				t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
 			}
+			if mode == "offline" {
+				s.boots++
+			}
 			stop := observe(s)
 			defer stop()
 			id, o := c.move(s, other(from), args...)
@@ -93,7 +100,7 @@ func TestRelay(t *testing.T) {
 			if at, err := s.owner(t.Context()); at == from || err != nil {
 				t.Errorf("it is on %s: %v", at, err)
 			}
-			if !slices.Contains(c.records(id), "relayed") {
+			if mode != "offline" && !slices.Contains(c.records(id), "relayed") {
 				t.Errorf("records: %v", c.records(id))
 			}
 			judged(id, stop)

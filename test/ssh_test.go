@@ -3,6 +3,8 @@
 package test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -32,7 +34,7 @@ func TestPathSSH(t *testing.T) {
 	s, from := one(t, lab.VMSpec{Name: "wssh", Agent: true, Disks: []lab.DiskSpec{{FillMiB: 8}, {SizeMiB: 64, FillMiB: 8}}})
 	stopAfter(t, s.Name)
 	c := newConsole(t)
-	parted(t)
+	parted(t, true)
 	to := other(from)
 	judged := func(t *testing.T, id string, stop func(), at string) {
 		t.Helper()
@@ -94,27 +96,64 @@ func TestPathSSH(t *testing.T) {
 		}
 		judged(t, id, stop, from)
 	})
-	for _, mode := range []string{"live", "block"} {
+	// By itself it is SSH, too: what else is reached would not be encrypted.
+	for _, mode := range []string{"live", "online", "block", "offline"} {
 		t.Run(mode, func(t *testing.T) {
 			from, err := s.owner(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			args := []string{"--mode", mode, "--path", "ssh"}
+			args := []string{"--mode", mode}
+			if mode == "block" || mode == "live" {
+				args = append(args, "--path", "ssh")
+			}
+			if mode == "offline" {
+				args = append(args, "--bandwidth", "16")
+			}
 			if o := c.run(append([]string{"plan", s.Name, "--to", other(from)}, args...)...); o.code != 0 || !strings.Contains(o.out, "by SSH from "+from+" to ") {
 				t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
 			}
+			if mode == "offline" {
+				s.boots++
+			}
 			stop := observe(s)
 			defer stop()
-			id, o := c.move(s, other(from), args...)
-			if o.code != 0 {
-				c.fail(t, id, []string{o.out + o.errOut})
-				t.FailNow()
+			var id string
+			if mode == "offline" {
+				// Another process goes on where this one ends, with another key.
+				id = c.start(s.Name, other(from), args...)
+				until(t, "a file on its way by SSH", time.Minute, func() bool {
+					out, err := the.Node(other(from)).Exec(t.Context(), "sh", "-c", `cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -x "/run/libvirt/qemu/horcrux-$1/c[0-9]*"; :`, "x", id)
+					return err == nil && out != ""
+				})
+				c.kill(id)
+				if _, err := c.settleAll(2 * time.Minute); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				var o outcome
+				if id, o = c.move(s, other(from), args...); o.code != 0 {
+					c.fail(t, id, []string{o.out + o.errOut})
+					t.FailNow()
+				}
 			}
 			if !slices.Contains(c.records(id), "relayed") {
 				t.Errorf("records: %v", c.records(id))
 			}
+			if files := mode == "block" || mode == "offline"; files != c.logged(id, "by SSH of the nodes, with a key") {
+				t.Errorf("files by SSH: %v", !files)
+			}
 			judged(t, id, stop, other(from))
 		})
 	}
+}
+
+// logged tells whether a job's log has a line with these words.
+func (c *console) logged(id, words string) bool {
+	c.t.Helper()
+	b, err := os.ReadFile(filepath.Join(c.state, "horcrux", "jobs", id, "events.jsonl"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return strings.Contains(string(b), words)
 }

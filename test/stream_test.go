@@ -80,7 +80,7 @@ func TestG3TLS(t *testing.T) {
 	for _, n := range the.Nodes {
 		give(n, a)
 	}
-	if out := said(t, 0, "plan", plain.Name, "--to", other(home(t, plain.Name))); !strings.Contains(out, "QEMU encrypts memory and disks with TLS") {
+	if out := said(t, 0, "plan", plain.Name, "--to", other(home(t, plain.Name)), "--tls", "auto"); !strings.Contains(out, "QEMU encrypts memory and disks with TLS") {
 		t.Errorf("auto does not use it: %s", out)
 	}
 	moved(t, plain.Name, "--tls", "require")

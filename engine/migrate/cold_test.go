@@ -13,7 +13,10 @@ import (
 )
 
 // simCopier copies between the two simulated hosts.
-type simCopier struct{ s *sim }
+type simCopier struct {
+	s *sim
+	j *journal.Journal
+}
 
 func (c *simCopier) Copy(_ context.Context, _ int, files []model.FilePlan, _ func() uint64, report func(CopyProgress)) (string, error) {
 	for _, f := range files {
@@ -23,6 +26,12 @@ func (c *simCopier) Copy(_ context.Context, _ int, files []model.FilePlan, _ fun
 		if !c.s.volumes[f.Path] {
 			c.s.volumes[PartialName(f.Path, "k3f9x2")] = true
 		}
+	}
+	if v := c.j.View(); v.Plan.Way == model.PathSSH {
+		if v.Relay == "" {
+			c.s.broken = "a key was made before it was written down"
+		}
+		c.s.volumes[model.RelayDir("k3f9x2")] = true
 	}
 	report(CopyProgress{Total: 2, Done: 1, Rate: 1, Way: "sim"})
 	return "equal", c.s.fail["copy"]
@@ -40,9 +49,9 @@ func (c *simCopier) Discard(context.Context) error { return nil }
 
 const coldXML = `<domain><name>web</name><devices><disk type='file' device='disk'><driver type='qcow2'/><source file='/img/web.qcow2'/><target dev='vda'/></disk></devices></domain>`
 
-func coldPlan(m model.Mode, f model.Finish) *model.Plan {
+func coldPlan(m model.Mode, f model.Finish, way model.DataPath) *model.Plan {
 	p := simPlan()
-	p.Mode, p.Options.Finish, p.InactiveXML = m, f, coldXML
+	p.Mode, p.Options.Finish, p.InactiveXML, p.Way = m, f, coldXML, way
 	p.Disks[0].Create = false
 	p.Files = []model.FilePlan{{Path: "/img/web.qcow2", Role: model.FileDisk, Disk: "vda", Format: "qcow2"}}
 	return p
@@ -51,14 +60,21 @@ func coldPlan(m model.Mode, f model.Finish) *model.Plan {
 func coldJob(t *testing.T, s *sim, jn *journal.Journal) *Job {
 	t.Helper()
 	env := s.env(jn, func(event.Event) {})
-	env.Copier = &simCopier{s}
+	env.Copier, env.Relay = &simCopier{s, jn}, &simRelay{s, ""}
 	return New(env)
 }
 
 var coldWays = []struct {
 	mode   model.Mode
 	finish model.Finish
-}{{model.ModeOffline, ""}, {model.ModeBlock, model.FinishStop}, {model.ModeBlock, model.FinishLive}}
+	path   model.DataPath
+}{
+	{model.ModeOffline, "", model.PathDirect},
+	{model.ModeBlock, model.FinishStop, model.PathDirect},
+	{model.ModeBlock, model.FinishLive, model.PathDirect},
+	{model.ModeOffline, "", model.PathSSH},
+	{model.ModeBlock, model.FinishLive, model.PathSSH},
+}
 
 // TestCrashOfColdMoves ends the process at each record of each move that copies
 // files, recovers, and looks at what is left.
@@ -70,7 +86,7 @@ func TestCrashOfColdMoves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_ = jn.Append(journal.Record{Kind: journal.Planned, Plan: coldPlan(way.mode, way.finish)})
+			_ = jn.Append(journal.Record{Kind: journal.Planned, Plan: coldPlan(way.mode, way.finish, way.path)})
 			jn.After = dieAt(n)
 			j := coldJob(t, s, jn)
 			died := diesIn(func() {
@@ -90,7 +106,7 @@ func TestCrashOfColdMoves(t *testing.T) {
 				s.dst.st, s.dst.incoming = simGone, false
 			}
 			s.src.job = false
-			t.Run(fmt.Sprintf("%s-%s-%d-%s", way.mode, way.finish, n, last), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s-%s-%s-%d-%s", way.mode, way.finish, way.path, n, last), func(t *testing.T) {
 				jn, err := journal.Open(dir, "k3f9x2", time.Now)
 				if err != nil {
 					t.Fatal(err)
@@ -129,7 +145,7 @@ func settled(t *testing.T, s *sim, r model.Result) {
 func TestFaultsOfColdMoves(t *testing.T) {
 	for _, way := range coldWays {
 		for _, fault := range []string{"copy", "node1.shutdown-ACPI", "node1.rename", "node2.define", "node2.start-paused", "health-gate", "node2.resume", "node1.freeze", "perform"} {
-			t.Run(fmt.Sprintf("%s %s %s", way.mode, way.finish, fault), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s %s %s %s", way.mode, way.finish, way.path, fault), func(t *testing.T) {
 				s := newSim()
 				s.fail[fault] = errSaid
 				jn, err := journal.Create(t.TempDir(), "k3f9x2", time.Now)
@@ -137,7 +153,7 @@ func TestFaultsOfColdMoves(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer jn.Close()
-				_ = jn.Append(journal.Record{Kind: journal.Planned, Plan: coldPlan(way.mode, way.finish)})
+				_ = jn.Append(journal.Record{Kind: journal.Planned, Plan: coldPlan(way.mode, way.finish, way.path)})
 				r := coldJob(t, s, jn).Run(context.Background())
 				switch {
 				case r.Outcome == model.OutcomeUndone, r.Outcome == model.OutcomeDone:

@@ -55,6 +55,12 @@ func (j *Job) copyFiles(ctx context.Context, batch int, phase model.PhaseID, fil
 	if err := j.Journal.Append(journal.Record{Kind: journal.Copying, Pass: batch}); err != nil {
 		return "", err
 	}
+	if j.plan.Way == model.PathSSH {
+		// The copier takes away itself what is there of a process that is gone.
+		if err := j.Journal.Append(journal.Record{Kind: journal.Relaying, Note: model.RelayDir(j.Journal.View().Job)}); err != nil {
+			return "", err
+		}
+	}
 	began := j.Now()
 	copyCtx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -80,6 +86,7 @@ func (j *Job) copyFiles(ctx context.Context, batch int, phase model.PhaseID, fil
 	if err != nil {
 		return "", err
 	}
+	j.dropSockets(ctx, j.Source, j.Target)
 	return proof, j.Journal.Append(journal.Record{Kind: journal.Copied, Pass: batch + 1, Note: proof})
 }
 

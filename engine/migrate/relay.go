@@ -95,16 +95,20 @@ func (j *Job) listenRelay(ctx context.Context) error {
 	return nil
 }
 
-// dropRelay removes the sockets from the nodes. What cannot be removed is said,
+// dropRelay ends the way of the data and removes the sockets from the nodes. What cannot be removed is said,
 // and tried again by confirm and recover: it holds no data, and /run does not
 // outlive a host.
 func (j *Job) dropRelay(ctx context.Context, nodes ...Host) {
+	if j.Relay != nil && j.Journal.View().Relay != "" {
+		j.Relay.Close()
+	}
+	j.dropSockets(ctx, nodes...)
+}
+
+func (j *Job) dropSockets(ctx context.Context, nodes ...Host) {
 	dir := j.Journal.View().Relay
 	if dir == "" {
 		return
-	}
-	if j.Relay != nil {
-		j.Relay.Close()
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()

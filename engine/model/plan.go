@@ -201,8 +201,8 @@ type Plan struct {
 	InactiveXML string     `json:"inactive_xml,omitempty"`
 	// MigrateHost is the address of the target as the source can reach it.
 	MigrateHost string `json:"migrate_host,omitempty"`
-	// Way is how memory and mirrored disks travel: direct or relay; empty in a
-	// plan that sends none. WayReason says why that way was taken.
+	// Way is how memory and disks travel: direct, ssh or relay; empty in a plan
+	// that sends none. WayReason says why that way was taken.
 	Way       DataPath `json:"way,omitempty"`
 	WayReason string   `json:"way_reason,omitempty"`
 	// Travels are files of the VM whose content goes over with its memory and that

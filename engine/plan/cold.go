@@ -203,16 +203,33 @@ func (f *facts) rules() []rule {
 	}
 }
 
-// wayRule says how the files travel.
+// wayRule says how the files travel, and who could read them.
 func wayRule(f *facts) []model.Finding {
-	const id, title = "encryption", "encryption"
-	switch f.r.Options.Path {
-	case model.PathRelay:
-		return one(pass(id, title, "files travel through this machine, by SSH on both ways"))
-	case model.PathDirect:
-		return one(pass(id, title, "files travel from %s to %s not encrypted; only the control goes through SSH", f.src.Name, f.dst.Name))
-	case model.PathSSH:
-		return one(fail(id, title, "files cannot go from node to node by SSH yet", "choose the path direct or relay"))
+	const id, title, code, name = "data-path", "way of the data", "encryption", "encryption"
+	asked := f.r.Options.Path == model.PathDirect
+	switch r := f.dst.Reach; {
+	case f.way == "":
+		return nil
+	case f.way == model.PathSSH:
+		return []model.Finding{
+			sshRule(f, id, title),
+			pass(code, name, "files are encrypted by SSH all the way from %s to %s; small ones go through this machine, by SSH on both ways", f.src.Name, f.dst.Name),
+		}
+	case f.way == model.PathRelay:
+		return []model.Finding{
+			pass(id, title, "from %s through this machine to %s; %s", f.src.Name, f.dst.Name, f.wayWhy),
+			pass(code, name, "files travel through this machine, by SSH on both ways"),
+		}
+	case asked && r.Tried && !r.Reached:
+		return one(notReached(f, id, title))
+	case asked:
+		return []model.Finding{
+			pass(id, title, "from %s to %s over TCP; %s", f.src.Name, f.dst.Name, f.wayWhy),
+			pass(code, name, "files travel from %s to %s not encrypted; only the control goes through SSH", f.src.Name, f.dst.Name),
+		}
 	}
-	return one(pass(id, title, "files travel from %s to %s not encrypted where they reach each other, else through this machine by SSH", f.src.Name, f.dst.Name))
+	return []model.Finding{
+		pass(id, title, "from %s to %s over TCP; %s", f.src.Name, f.dst.Name, f.wayWhy),
+		pass(code, name, "files travel from %s to %s not encrypted where they reach each other, else through this machine by SSH", f.src.Name, f.dst.Name),
+	}
 }

@@ -32,6 +32,8 @@ type HostFacts struct {
 	// sshd allows there. Both are asked for only where they decide something.
 	Reach   ReachFact
 	Forward ForwardFact
+	// ReachSSH is, of a target, whether the source gets through to its sshd.
+	ReachSSH ReachFact
 	// Lacks are programs that a move by SSH from node to node needs there.
 	Lacks []string
 	// TLS is what QEMU there could encrypt with.

@@ -37,7 +37,7 @@ type facts struct {
 	tls     bool
 	tlsName string
 	tlsWhy  error
-	// way is how memory and mirrored disks travel, empty if none do.
+	// way is how memory and disks travel, empty if none do.
 	way    model.DataPath
 	wayWhy string
 }
@@ -74,9 +74,9 @@ func Make(r model.Request, vm VMFacts, src, dst HostFacts, proofs SharedProof, n
 	f.disks = decideDisks(f)
 	f.files = filesOf(f, f.disks)
 	p.Disks, p.Files = f.disks, f.files
+	f.way, f.wayWhy = chooseWay(f, now)
+	p.Way, p.WayReason = f.way, f.wayWhy
 	if MovesMemory(r) {
-		f.way, f.wayWhy = chooseWay(f)
-		p.Way, p.WayReason = f.way, f.wayWhy
 		f.tls, f.tlsName, f.tlsWhy = secure(f, now)
 		p.Encrypted, p.TLSName = f.tls, f.tlsName
 		p.Travels = travels(f)

@@ -110,10 +110,16 @@ func (a authority) sign(t *testing.T, usage x509.ExtKeyUsage, until time.Time, n
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-func TestTLS(t *testing.T) {
-	a, b := newAuthority(t), newAuthority(t)
+func certified(t *testing.T) func(*input) {
+	t.Helper()
+	return certifiedBy(t, newAuthority(t))
+}
+
+// certifiedBy gives both hosts what TLS needs.
+func certifiedBy(t *testing.T, a authority) func(*input) {
+	t.Helper()
 	later := time.Unix(4000, 0)
-	with := func(in *input) {
+	return func(in *input) {
 		for _, h := range []*HostFacts{&in.src, &in.dst} {
 			h.TLS = TLSFact{
 				Dir: "/etc/pki/qemu", CA: a.pem(), ServerKey: true, ClientKey: true,
@@ -121,6 +127,12 @@ func TestTLS(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestTLS(t *testing.T) {
+	a, b := newAuthority(t), newAuthority(t)
+	later := time.Unix(4000, 0)
+	with := certifiedBy(t, a)
 	tests := []struct {
 		name  string
 		spoil func(*input)

@@ -137,6 +137,8 @@ func encryptionRule(f *facts) []model.Finding {
 		return one(fail(id, title, "TLS of QEMU is required, and it does not work through this machine", "--tls auto: SSH encrypts both ways; or --path direct"))
 	case f.way == model.PathSSH && f.r.Options.TLS == model.TLSRequire:
 		return one(fail(id, title, "TLS of QEMU is required, and it does not work through SSH from node to node", "--tls auto: SSH encrypts; or --path direct"))
+	case f.way == model.PathSSH && len(f.files) > 0:
+		return one(pass(id, title, "memory and disks are encrypted by SSH all the way from %s to %s; small files go through this machine, by SSH on both ways", f.src.Name, f.dst.Name))
 	case f.way == model.PathSSH:
 		return one(pass(id, title, "memory and disks are encrypted by SSH all the way from %s to %s; this machine does not see them", f.src.Name, f.dst.Name))
 	case f.way == model.PathRelay:

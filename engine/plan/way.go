@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"horcrux/engine/model"
 )
@@ -39,26 +40,82 @@ func (f ForwardFact) forbids(direction string) string {
 	return ""
 }
 
-// chooseWay picks how memory and mirrored disks travel, and says why. What
-// cannot work is for the rules to say.
-func chooseWay(f *facts) (model.DataPath, string) {
-	if !MovesMemory(f.r) {
+// chooseWay picks how memory and disks travel, and says why. What cannot work is
+// for the rules to say. Left to us it is a way that nobody in between can read,
+// and of those the one with the least in between.
+func chooseWay(f *facts, now time.Time) (model.DataPath, string) {
+	if !MovesMemory(f.r) && len(f.files) == 0 {
 		return "", ""
 	}
-	r := f.dst.Reach
 	switch f.r.Options.Path {
 	case model.PathRelay, model.PathDirect, model.PathSSH:
 		return f.r.Options.Path, "as asked for"
 	}
+	r := f.dst.Reach
+	reach := fmt.Sprintf("whether %s reaches %s was not tried", f.src.Name, f.dst.Name)
 	switch {
 	case r.Tried && !r.Reached:
-		return model.PathRelay, fmt.Sprintf("%s does not reach %s: %s", f.src.Name, f.dst.Name, r.Detail)
+		reach = fmt.Sprintf("%s does not reach %s: %s", f.src.Name, f.dst.Name, r.Detail)
 	case r.Tried:
-		return model.PathDirect, fmt.Sprintf("%s reaches %s", f.src.Name, f.dst.Name)
+		reach = fmt.Sprintf("%s reaches %s", f.src.Name, f.dst.Name)
 	case r.Detail != "":
-		return model.PathDirect, fmt.Sprintf("whether %s reaches %s is not known: %s", f.src.Name, f.dst.Name, r.Detail)
+		reach = fmt.Sprintf("whether %s reaches %s is not known: %s", f.src.Name, f.dst.Name, r.Detail)
 	}
-	return model.PathDirect, fmt.Sprintf("whether %s reaches %s was not tried", f.src.Name, f.dst.Name)
+	cut := r.Tried && !r.Reached
+	tls := tlsDirect(f, now)
+	if !cut && tls == "" {
+		return model.PathDirect, reach + ", and QEMU encrypts"
+	}
+	not := notBySSH(f)
+	switch {
+	case not == "" && cut:
+		return model.PathSSH, reach
+	case not == "":
+		return model.PathSSH, fmt.Sprintf("it is encrypted, and %s would not be: %s", model.PathDirect, tls)
+	case cut:
+		return model.PathRelay, reach + "; not by SSH from node to node: " + not
+	}
+	return model.PathDirect, reach + "; not by SSH: " + not
+}
+
+// tlsDirect tells why not all data that go directly would be encrypted.
+func tlsDirect(f *facts, now time.Time) string {
+	if len(f.files) > 0 {
+		return "files go over TCP as they are"
+	}
+	direct := *f
+	direct.way = model.PathDirect
+	if _, _, why := secure(&direct, now); why != nil {
+		return why.Error()
+	}
+	return ""
+}
+
+// notBySSH tells why a move that leaves its way to us does not go by SSH from
+// node to node.
+func notBySSH(f *facts) string {
+	o := f.r.Options
+	parallel := *f
+	parallel.way = model.PathSSH
+	switch why, _ := againstSSH(f); {
+	case why != "":
+		return why
+	case !f.dst.ReachSSH.Tried && f.dst.ReachSSH.Detail != "":
+		return fmt.Sprintf("whether %s reaches sshd of %s is not known: %s", f.src.Name, f.dst.Name, f.dst.ReachSSH.Detail)
+	case !f.dst.ReachSSH.Tried:
+		return fmt.Sprintf("whether %s reaches sshd of %s was not tried", f.src.Name, f.dst.Name)
+	case MovesMemory(f.r) && o.TLS == model.TLSRequire:
+		return "TLS of QEMU is required"
+	case o.TLS == model.TLSOff && (!f.dst.Reach.Tried || f.dst.Reach.Reached):
+		return "encryption is switched off"
+	case MovesMemory(f.r):
+		for _, found := range parallelRule(&parallel) {
+			if found.Verdict == model.Fail {
+				return found.Detail
+			}
+		}
+	}
+	return ""
 }
 
 // dataPathRule says which way the data take, why, and what stands against it.
@@ -71,8 +128,7 @@ func dataPathRule(f *facts) []model.Finding {
 		return one(sshRule(f, id, title))
 	case model.PathDirect:
 		if r := f.dst.Reach; r.Tried && !r.Reached {
-			return one(fail(id, title, fmt.Sprintf("%s does not reach %s at %s: %s", f.src.Name, f.dst.Name, f.dst.MigrateAddr, r.Detail),
-				"--path relay sends the data through this machine's SSH connections; or open the ports 49152 to 49215 between the nodes"))
+			return one(notReached(f, id, title))
 		}
 		return one(pass(id, title, "from %s to %s over TCP; %s", f.src.Name, f.dst.Name, f.wayWhy))
 	}
@@ -97,33 +153,43 @@ func dataPathRule(f *facts) []model.Finding {
 	return one(pass(id, title, "from %s through this machine to %s; %s", f.src.Name, f.dst.Name, f.wayWhy))
 }
 
+func notReached(f *facts, id, title string) model.Finding {
+	return fail(id, title, fmt.Sprintf("%s does not reach %s at %s: %s", f.src.Name, f.dst.Name, f.dst.MigrateAddr, f.dst.Reach.Detail),
+		"--path relay sends the data through this machine's SSH connections; or open the ports 49152 to 49215 between the nodes")
+}
+
 // sshRule says what stands against SSH from node to node.
 func sshRule(f *facts, id, title string) model.Finding {
 	way := fmt.Sprintf("by SSH from %s to %s", f.src.Name, f.dst.Name)
+	if why, remedy := againstSSH(f); why != "" {
+		return fail(id, title, fmt.Sprintf("%s (%s): %s", way, f.wayWhy, why), remedy)
+	}
+	return pass(id, title, "%s, with a key that lives as long as the move; %s", way, f.wayWhy)
+}
+
+// againstSSH tells why data cannot go by SSH from node to node, and what would
+// mend it; empty if nothing is known against it.
+func againstSSH(f *facts) (why, remedy string) {
 	for _, h := range []HostFacts{f.src, f.dst} {
 		if h.User != "" && h.User != "root" {
-			return fail(id, title, fmt.Sprintf("%s needs a login as root on both: sockets that user %s makes on %s are not QEMU's to use", way, h.User, h.Name),
-				fmt.Sprintf("log in to %s as root, or use --path direct", h.Name))
+			return fmt.Sprintf("it needs a login as root on both: sockets that user %s makes on %s are not QEMU's to use", h.User, h.Name),
+				fmt.Sprintf("log in to %s as root, or use --path direct", h.Name)
 		}
 		if len(h.Lacks) > 0 {
-			return fail(id, title, fmt.Sprintf("%s needs on %s what is not there: %s", way, h.Name, strings.Join(h.Lacks, ", ")),
-				fmt.Sprintf("install it on %s, or use --path relay or direct", h.Name))
+			return fmt.Sprintf("it needs on %s what is not there: %s", h.Name, strings.Join(h.Lacks, ", ")),
+				fmt.Sprintf("see to it on %s, or use --path relay or direct", h.Name)
 		}
 	}
 	if f.dst.MigrateAddr == "" {
-		return fail(id, title, fmt.Sprintf("%s needs an address of %s, and none is known", way, f.dst.Name), fmt.Sprintf("set migrate_address of %s in the configuration", f.dst.Name))
+		return fmt.Sprintf("it needs an address of %s, and none is known", f.dst.Name), fmt.Sprintf("set migrate_address of %s in the configuration", f.dst.Name)
 	}
-	if r := f.dst.Reach; r.Tried && !r.Reached {
-		return fail(id, title, fmt.Sprintf("%s does not reach sshd of %s at %s: %s", f.src.Name, f.dst.Name, f.dst.MigrateAddr, r.Detail),
-			"--path relay sends the data through this machine's SSH connections; or let the nodes reach each other's SSH port")
+	if r := f.dst.ReachSSH; r.Tried && !r.Reached {
+		return fmt.Sprintf("%s does not reach sshd of %s at %s: %s", f.src.Name, f.dst.Name, f.dst.MigrateAddr, r.Detail),
+			"--path relay sends the data through this machine's SSH connections; or let the nodes reach each other's SSH port"
 	}
 	if f.r.Options.Policy == model.PolicyPostCopy && f.r.Mode == model.ModeLive && f.vm.Status.State != model.StatePaused {
-		return fail(id, title, way+" ends with the job that made its key, and post-copy must not depend on that: a guest would stand still in between two",
-			"--policy suspend or abort; or --path direct")
+		return "it ends with the job that made its key, and post-copy must not depend on that: a guest would stand still in between two",
+			"--policy suspend or abort; or --path direct"
 	}
-	words := way + ", with a key that lives as long as the move; " + f.wayWhy
-	if len(f.vm.Files) > 0 {
-		words += "; files that are copied beforehand go through this machine"
-	}
-	return pass(id, title, "%s", words)
+	return "", ""
 }

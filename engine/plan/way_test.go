@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"path"
 	"strings"
 	"testing"
 
@@ -8,9 +9,19 @@ import (
 )
 
 func TestWayOfTheData(t *testing.T) {
-	cut := func(in *input) { in.dst.Reach = ReachFact{Tried: true, Detail: "no answer"} }
+	no := ReachFact{Tried: true, Detail: "no answer"}
+	cut := func(in *input) { in.dst.Reach, in.dst.ReachSSH = no, no }
 	relay := func(in *input) { in.r.Options.Path = model.PathRelay }
 	ssh := func(in *input) { in.r.Options.Path = model.PathSSH }
+	open := func(in *input) { in.dst.Reach = ReachFact{Tried: true, Reached: true} }
+	sshd := func(in *input) { in.dst.ReachSSH = ReachFact{Tried: true, Reached: true} }
+	offline := func(in *input) {
+		in.r.Mode = model.ModeOffline
+		in.vm.Files = []model.FilePlan{{Path: image, Role: model.FileDisk, Disk: "vda", Format: "qcow2", Allocation: gib}}
+		in.dst.Files[image] = false
+		in.dst.Dirs = map[string]DirFact{path.Dir(image): {Exists: true, Free: 9 * gib}}
+	}
+	tls := certified(t)
 	all := func(fs ...func(*input)) func(*input) {
 		return func(in *input) {
 			for _, f := range fs {
@@ -29,6 +40,23 @@ func TestWayOfTheData(t *testing.T) {
 		{"not reached", cut, model.PathRelay, model.Pass, "does not reach node2: no answer"},
 		{"nobody knows", func(in *input) { in.dst.Reach = ReachFact{Detail: "sshd there opens no TCP connections"} }, model.PathDirect, model.Pass, "not known: sshd"},
 		{"not tried", func(*input) {}, model.PathDirect, model.Pass, "was not tried"},
+		{"ssh is encrypted", all(open, sshd), model.PathSSH, model.Pass, "direct would not be: "},
+		{"only sshd is reached", all(cut, sshd), model.PathSSH, model.Pass, "does not reach node2: no answer"},
+		{"TLS", all(open, sshd, tls), model.PathDirect, model.Pass, "QEMU encrypts"},
+		{"TLS and files", all(open, sshd, tls, offline), model.PathSSH, model.Pass, "files go over TCP as they are"},
+		{"TLS required", all(open, sshd, func(in *input) { in.r.Options.TLS = model.TLSRequire }), model.PathDirect, model.Pass, "TLS of QEMU is required"},
+		{"TLS switched off", all(open, sshd, func(in *input) { in.r.Options.TLS = model.TLSOff }), model.PathDirect, model.Pass, "encryption is switched off"},
+		{"TLS switched off and cut", all(cut, sshd, func(in *input) { in.r.Options.TLS = model.TLSOff }), model.PathSSH, model.Pass, "does not reach node2"},
+		{"post-copy is not for ssh", all(open, sshd, func(in *input) { in.r.Options.Policy = model.PolicyPostCopy }), model.PathDirect, model.Pass, "post-copy"},
+		{"parallel is not for ssh", all(open, sshd, func(in *input) { in.r.Options.Parallel = 2 }), model.PathDirect, model.Pass, "in any order"},
+		{"sshd is not reached", all(open, func(in *input) { in.dst.ReachSSH = no }), model.PathDirect, model.Pass, "does not reach sshd of node2"},
+		{"sshd is not known", all(open, func(in *input) { in.dst.ReachSSH = ReachFact{Detail: "sshd there opens no TCP connections"} }), model.PathDirect, model.Pass, "sshd of node2 is not known"},
+		{"offline by ssh", all(open, sshd, offline), model.PathSSH, model.Pass, "files go over TCP as they are"},
+		{"offline reached", all(open, offline), model.PathDirect, model.Pass, "was not tried"},
+		{"offline cut", all(cut, offline), model.PathRelay, model.Pass, "no answer"},
+		{"offline ssh asked for", all(ssh, sshd, offline), model.PathSSH, model.Pass, "as asked for"},
+		{"offline ssh without a program", all(ssh, sshd, offline, func(in *input) { in.dst.Lacks = []string{"flock"} }), model.PathSSH, model.Fail, "flock"},
+		{"offline direct and not reached", all(cut, offline, func(in *input) { in.r.Options.Path = model.PathDirect }), model.PathDirect, model.Fail, "does not reach"},
 		{"asked for", relay, model.PathRelay, model.Pass, "as asked for"},
 		{"online", all(cut, func(in *input) { in.r.Mode = model.ModeOnline }), model.PathRelay, model.Pass, "no answer"},
 		{"direct and not reached", all(cut, func(in *input) { in.r.Options.Path = model.PathDirect }), model.PathDirect, model.Fail, "does not reach"},

@@ -211,7 +211,7 @@ func TestTheKeyJoinsSockets(t *testing.T) {
 
 func TestTheKeyOpensNothingElse(t *testing.T) {
 	script := joining(t, func(c *net.UnixConn) { c.Close() })
-	for _, word := range []string{"", "id", "mark", "in", "m d", "../m", "m; id", "$(id)", "d"} {
+	for _, word := range []string{"", "id", "mark", "in", "m d", "../m", "m; id", "$(id)", "d", "c", "c1", "c1000", "c1/../mark", "c1 "} {
 		cmd := exec.CommandContext(t.Context(), "/bin/sh", script)
 		cmd.Env = append(os.Environ(), "SSH_ORIGINAL_COMMAND="+word)
 		if out, err := cmd.Output(); err == nil || len(out) > 0 {

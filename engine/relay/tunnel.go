@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,6 +30,9 @@ type Target interface {
 // listenWithin is how long a listener on the source may take to be there.
 const listenWithin = 10 * time.Second
 
+// knockWithin is how long a login from the source to the target may take.
+const knockWithin = 20 * time.Second
+
 // clean is what a job's name may have, as it becomes part of scripts' data and
 // of a line in authorized_keys.
 var clean = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
@@ -43,6 +47,7 @@ type Tunnel struct {
 	dst Target
 
 	mu        sync.Mutex
+	ciphers   string // what ssh may encrypt with, the best first; its own choice if empty
 	from      *transport.Client
 	listeners []*listener
 	closed    bool
@@ -113,6 +118,10 @@ func (t *Tunnel) Login(ctx context.Context) error {
 	if err := letIn(ctx, t.dst, t.job, public); err != nil {
 		return err
 	}
+	t.ciphers = t.fast(ctx)
+	if err := t.knock(ctx); err != nil {
+		return err
+	}
 	from, err := t.src.Login(ctx)
 	if err != nil {
 		return fmt.Errorf("cannot open the connection that watches over the data: %w", err)
@@ -127,6 +136,51 @@ func (t *Tunnel) Login(ctx context.Context) error {
 	return nil
 }
 
+// cipherScript lists what ssh could encrypt with, if the CPU has AES.
+const cipherScript = `grep -qw aes /proc/cpuinfo && ssh -Q cipher; :`
+
+// fast puts AES-GCM before what ssh would take by itself: a CPU that has AES
+// does it in half the time, and it is the CPU that bounds such a connection.
+func (t *Tunnel) fast(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, knockWithin)
+	defer cancel()
+	res, err := t.src.Exec(ctx, []string{"sh", "-c", cipherScript, "horcrux"}, nil)
+	if err != nil {
+		return ""
+	}
+	return ciphersOf(string(res.Stdout))
+}
+
+func ciphersOf(text string) string {
+	has := strings.Fields(text)
+	var out []string
+	for _, c := range []string{
+		"aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr",
+	} {
+		if slices.Contains(has, c) {
+			out = append(out, c)
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+// knock logs in once: what sshd on the target has against the source or the key
+// is found before anything depends on it.
+func (t *Tunnel) knock(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, knockWithin)
+	defer cancel()
+	what := fmt.Sprintf("cannot log in from %s to %s as root with a key of the move", t.src.Name(), t.dst.Name())
+	next := fmt.Sprintf("let root of %s log in to %s (AllowUsers, Match and from= in sshd_config and PAM there), or use --path direct or relay", t.src.Name(), t.dst.Name())
+	res, err := t.src.Exec(ctx, tether.Command(t.ssh("t")...), tether.Heart(ctx))
+	if err == nil {
+		err = res.Failed("ssh")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w; %s", what, err, next)
+	}
+	return nil
+}
+
 var errClosed = errors.New("the way from node to node is closed")
 
 // waitScript waits for a socket and gives it to QEMU's user, as its folder is.
@@ -138,12 +192,27 @@ i=$((i+1))
 done
 chown --reference="${1%/*}" -- "$1"`
 
+// numbered is the name of a socket for one of the files that are copied.
+var numbered = regexp.MustCompile(`^c[0-9]{1,3}$`)
+
+// wordOf is what the key asks for to get to a socket: m, d, or the number of a
+// file; empty for no socket of ours.
+func wordOf(socket string) string {
+	switch base := path.Base(socket); {
+	case numbered.MatchString(base):
+		return base
+	case base[0] == 'm' || base[0] == 'd':
+		return base[:1]
+	}
+	return ""
+}
+
 // Listen opens the sockets on the source. What their connections carry comes
 // out of the target's sockets of the same names.
 func (t *Tunnel) Listen(ctx context.Context, sockets ...string) error {
 	for _, s := range sockets {
-		word := path.Base(s)[:1]
-		if path.Dir(s) != model.RelayDir(t.job) || word != "m" && word != "d" || strings.ContainsAny(s, "\n\x00") {
+		word := wordOf(s)
+		if path.Dir(s) != model.RelayDir(t.job) || word == "" || strings.ContainsAny(s, "\n\x00") {
 			return fmt.Errorf("cannot listen at %q: not a socket of job %s", s, t.job)
 		}
 		if err := do(ctx, t.dst, strings.NewReader(s+"\n"), "write down the socket", `umask 077 && cat >"$1"`, keyDir(t.job)+"/"+word); err != nil {
@@ -195,8 +264,13 @@ func (t *Tunnel) listen(ctx context.Context, socket, word string) error {
 
 // command waits at a socket, and starts an ssh for each connection.
 func (t *Tunnel) command(socket, word string) []string {
+	return append([]string{"env", "SYSTEMD_LOG_LEVEL=err", "systemd-socket-activate", "--accept", "--inetd", "-l", socket}, t.ssh(word)...)
+}
+
+// ssh logs in from the source to the target.
+func (t *Tunnel) ssh(word string) []string {
 	k := keyDir(t.job)
-	argv := []string{"env", "SYSTEMD_LOG_LEVEL=err", "systemd-socket-activate", "--accept", "--inetd", "-l", socket, "ssh", "-F", "none", "-T"}
+	argv := []string{"ssh", "-F", "none", "-T"}
 	for _, o := range []string{
 		// Nothing asks, nothing is forwarded, and only this key goes to only this host.
 		"BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=" + k + "/known_hosts", "GlobalKnownHostsFile=none",
@@ -206,7 +280,23 @@ func (t *Tunnel) command(socket, word string) []string {
 	} {
 		argv = append(argv, "-o", o)
 	}
+	if t.ciphers != "" {
+		argv = append(argv, "-o", "Ciphers="+t.ciphers)
+	}
 	return append(argv, "-p", strconv.Itoa(t.dst.MigratePort()), "-l", "root", "--", t.dst.MigrateAddress(), word)
+}
+
+// Leave stops listening at a socket, and ends its connections.
+func (t *Tunnel) Leave(socket string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.listeners = slices.DeleteFunc(t.listeners, func(l *listener) bool {
+		if l.socket != socket {
+			return false
+		}
+		l.end()
+		return true
+	})
 }
 
 // Err is what went wrong, nil if nothing did.

@@ -102,3 +102,25 @@ func TestTheCommandOfTheSource(t *testing.T) {
 		}
 	}
 }
+
+func TestCiphers(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "3des-cbc\naes256-cbc\n": "",
+		"3des-cbc\naes128-ctr\naes128-gcm@openssh.com\nchacha20-poly1305@openssh.com\n": "aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr",
+		"aes128-ctr,-oProxyCommand=x\naes256-ctr":                                       "aes256-ctr",
+	} {
+		if got := ciphersOf(text); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
+func TestWordsOfSockets(t *testing.T) {
+	for socket, want := range map[string]string{
+		"/r/m.tunnelmigrate.dest.web": "m", "/r/d.x": "d", "/r/c1": "c1", "/r/c999": "c999", "/r/c1000": "", "/r/c": "", "/r/c1x": "", "/r/x": "", "/": "",
+	} {
+		if got := wordOf(socket); got != want {
+			t.Errorf("%s: %q", socket, got)
+		}
+	}
+}

@@ -202,6 +202,9 @@ func (c *Copy) endHelpers() {
 	if c.direct != nil {
 		c.direct.end()
 	}
+	if c.plan.Tunnel != nil {
+		c.plan.Tunnel.Close()
+	}
 	c.srcHash, c.dstHash, c.relay, c.direct = nil, nil, nil, nil
 }
 
@@ -320,7 +323,12 @@ func (c *Copy) choose(ctx context.Context) error {
 	switch c.plan.Path {
 	case model.PathRelay:
 	case model.PathSSH:
-		why = ", because files are not copied by SSH from node to node yet"
+		err := c.trySSH(ctx, big)
+		if err == nil {
+			c.meter.path(model.PathSSH, c.direct.words())
+			return nil
+		}
+		return fmt.Errorf("cannot copy by SSH from %s to %s: %w", c.src.Name(), c.dst.Name(), err)
 	default:
 		err := c.tryDirect(ctx, big)
 		if err == nil {
@@ -348,11 +356,15 @@ func (c *Copy) tryDirect(ctx context.Context, f *file) error {
 	if err != nil {
 		return err
 	}
-	s, err := d.serve(ctx, f)
-	if err != nil {
+	return d.try(ctx, f)
+}
+
+func (c *Copy) trySSH(ctx context.Context, f *file) error {
+	if !c.dstTools.Has("qemu-nbd") {
+		return fmt.Errorf("%s has no qemu-nbd", c.dst.Name())
+	}
+	if err := c.plan.Tunnel.Open(ctx); err != nil {
 		return err
 	}
-	d.probe, d.probeFile = s, f
-	c.direct = d
-	return nil
+	return (&direct{c: c, tunnel: c.plan.Tunnel}).try(ctx, f)
 }

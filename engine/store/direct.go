@@ -27,11 +27,13 @@ const (
 // reachWithin is how long a server may take to start and to be reached.
 const reachWithin = 10 * time.Second
 
-// direct carries data from the source to the target over TCP: a qemu-nbd on
-// the target serves the partial file, qemu-img on the source writes to it.
+// direct carries data from the source to the target, over TCP or through a
+// tunnel: a qemu-nbd on the target serves the partial file, qemu-img on the
+// source writes to it.
 type direct struct {
-	c    *Copy
-	host string // the target's address as the source resolves it
+	c      *Copy
+	host   string // the target's address as the source resolves it
+	tunnel Tunnel // nil over TCP
 	// probe is the server by which the way was tried; its file uses it.
 	probe     *server
 	probeFile *file
@@ -41,7 +43,22 @@ type direct struct {
 type server struct {
 	guard  *guard
 	port   string
+	socket string // instead of a port
 	export string
+	leave  func() // stops listening on the source
+}
+
+func (s *server) release() {
+	s.leave()
+	s.guard.release()
+}
+
+// reaching says what was tried, for a person.
+func (d *direct) reaching(port string) string {
+	if d.tunnel != nil {
+		return fmt.Sprintf("reach %s by SSH", d.c.dst.Name())
+	}
+	return "reach " + d.host + " port " + port
 }
 
 // servedScript waits until a server of NBD answers.
@@ -54,6 +71,9 @@ done
 exec qemu-img info "$1"`
 
 func (d *direct) words() string {
+	if d.tunnel != nil {
+		return fmt.Sprintf("from %s to %s by SSH of the nodes, with a key of this move", d.c.src.Name(), d.c.dst.Name())
+	}
 	return fmt.Sprintf("directly from %s to %s (%s) over TCP, not encrypted", d.c.src.Name(), d.c.dst.Name(), d.host)
 }
 
@@ -83,6 +103,13 @@ func (d *direct) serve(ctx context.Context, f *file) (*server, error) {
 		return nil, err
 	}
 	export := token(d.c.plan.Job) + "-" + hex.EncodeToString(id[:])
+	if d.tunnel != nil {
+		s, err := d.start(ctx, f, "", export)
+		if err != nil && withoutAIO(f, err) {
+			s, err = d.start(ctx, f, "", export)
+		}
+		return s, err
+	}
 	var last error
 	for try := range 8 {
 		n, err := rand.Int(rand.Reader, big.NewInt(lastPort-firstPort+1))
@@ -95,9 +122,7 @@ func (d *direct) serve(ctx context.Context, f *file) (*server, error) {
 			return s, nil
 		}
 		last = err
-		if strings.Contains(err.Error(), "aio=native") {
-			// Built without it.
-			f.cacheMode = []string{"--cache=none"}
+		if withoutAIO(f, err) {
 			continue
 		}
 		if !strings.Contains(err.Error(), "Address already in use") {
@@ -107,16 +132,43 @@ func (d *direct) serve(ctx context.Context, f *file) (*server, error) {
 	return nil, last
 }
 
+// withoutAIO tells that a server was built without Linux's AIO, and does without.
+func withoutAIO(f *file, err error) bool {
+	if !strings.Contains(err.Error(), "aio=native") {
+		return false
+	}
+	f.cacheMode = []string{"--cache=none"}
+	return true
+}
+
+// try serves a file to see whether the way can be gone; it is used from then on.
+func (d *direct) try(ctx context.Context, f *file) error {
+	s, err := d.serve(ctx, f)
+	if err != nil {
+		return err
+	}
+	d.probe, d.probeFile = s, f
+	d.c.direct = d
+	return nil
+}
+
 func (d *direct) start(ctx context.Context, f *file, port, export string) (*server, error) {
 	what := "serve " + f.partial + " for the copy"
 	node := d.c.dst
-	argv := []string{"qemu-nbd", "-f", "raw", "-t", "-e", "16", "-b", d.host, "-p", port, "-x", export, "--discard=unmap"}
+	s := &server{port: port, export: export, leave: func() {}}
+	argv := []string{"qemu-nbd", "-f", "raw", "-t", "-e", "16", "-x", export, "--discard=unmap"}
+	if d.tunnel != nil {
+		s.socket = d.tunnel.Socket()
+		argv = append(argv, "-k", s.socket)
+	} else {
+		argv = append(argv, "-b", d.host, "-p", port)
+	}
 	argv = append(argv, f.cacheMode...)
 	stream, err := node.Start(ctx, tether.Command(append(argv, "--", f.partial)...))
 	if err != nil {
 		return nil, &lineError{what, string(node.Name()), err}
 	}
-	s := &server{guard: keep(stream), port: port, export: export}
+	s.guard = keep(stream)
 	go func() {
 		b := make([]byte, 256)
 		for {
@@ -132,10 +184,20 @@ func (d *direct) start(ctx context.Context, f *file, port, export string) (*serv
 	}
 	// The server's own node tells whether it is up, the source whether it is reached.
 	for _, n := range []Node{node, d.c.src} {
+		command := []string{"sh", "-c", servedScript, "horcrux-copy", image}
+		if n != node && d.tunnel != nil {
+			if err := d.tunnel.Listen(ctx, s.socket); err != nil {
+				s.release()
+				return nil, err
+			}
+			s.leave = func() { d.tunnel.Leave(s.socket) }
+			// The server is up: a login that is refused once is not to be repeated.
+			command = []string{"qemu-img", "info", image}
+		}
 		asked, cancel := context.WithTimeout(ctx, reachWithin)
 		answer := make(chan error, 1)
 		go func() {
-			_, err := runSupervised(asked, n, "reach "+d.host+" port "+port, "sh", "-c", servedScript, "horcrux-copy", image)
+			_, err := runSupervised(asked, n, d.reaching(port), command...)
 			answer <- err
 		}()
 		select {
@@ -144,18 +206,33 @@ func (d *direct) start(ctx context.Context, f *file, port, export string) (*serv
 			err = &runError{what, string(node.Name()), virt.Clean(stream.Stderr()), 1}
 		}
 		if err != nil && asked.Err() != nil && ctx.Err() == nil {
-			err = &runError{"reach " + d.host + " port " + port, string(n.Name()), "no answer within " + reachWithin.String() + "; a firewall perhaps", 1}
+			err = &runError{d.reaching(port), string(n.Name()), "no answer within " + reachWithin.String() + "; a firewall perhaps", 1}
 		}
 		cancel()
 		if err != nil {
-			s.guard.release()
+			err = d.withSSH(err)
+			s.release()
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
+// withSSH adds to an error what SSH complained of.
+func (d *direct) withSSH(err error) error {
+	if d.tunnel == nil {
+		return err
+	}
+	if said := d.tunnel.Err(); said != nil {
+		return fmt.Errorf("%w; %w", err, said)
+	}
+	return err
+}
+
 func (d *direct) nbd(s *server) map[string]any {
+	if s.socket != "" {
+		return map[string]any{"driver": "nbd", "export": s.export, "server": map[string]any{"type": "unix", "path": s.socket}}
+	}
 	return map[string]any{
 		"driver": "nbd", "export": s.export,
 		"server": map[string]any{"type": "inet", "host": d.host, "port": s.port},
@@ -182,7 +259,7 @@ func (d *direct) open(_ context.Context, f *file) (carrier, error) {
 // end ends the server of the probe, if its file never came to its turn.
 func (d *direct) end() {
 	if d.probe != nil {
-		d.probe.guard.release()
+		d.probe.release()
 	}
 }
 
@@ -190,7 +267,7 @@ func (f *directFile) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.server != nil {
-		f.server.guard.release()
+		f.server.release()
 		f.server = nil
 	}
 }
@@ -269,7 +346,7 @@ func (f *directFile) send(ctx context.Context, s *server, w window, again bool) 
 		if full(failed.why) {
 			return fmt.Errorf("%w: %w", errFull, &runError{"write " + f.file.partial, string(f.c.dst.Name()), failed.why, 1})
 		}
-		return fmt.Errorf("%w: %w", errHelper, err)
+		return fmt.Errorf("%w: %w", errHelper, f.withSSH(err))
 	}
 	return err
 }

@@ -26,6 +26,21 @@ type Node interface {
 	MigrateAddress() string
 }
 
+// Tunnel carries connections by SSH from sockets on the source to those of the
+// same names on the target; *relay.Files is one.
+type Tunnel interface {
+	// Open makes it, anew if it was open.
+	Open(ctx context.Context) error
+	// Socket gives the path of a socket that is not used yet, on either node.
+	Socket() string
+	// Listen opens a socket on the source, until Leave.
+	Listen(ctx context.Context, socket string) error
+	Leave(socket string)
+	// Err is what SSH complained of since Open, nil if nothing.
+	Err() error
+	Close()
+}
+
 // File is one thing to copy.
 type File struct {
 	// Source is its absolute path on the source; links are followed.
@@ -54,9 +69,10 @@ type Plan struct {
 	// of a job may be open at a time.
 	Job   string `json:"job"`
 	Files []File `json:"files"`
-	// Path is the way of the data: auto, direct or relay; ssh is relay too, which
-	// is encrypted as well.
-	Path model.DataPath `json:"path,omitempty"`
+	// Path is the way of the data: auto, direct, relay, or ssh, for which there
+	// must be a Tunnel.
+	Path   model.DataPath `json:"path,omitempty"`
+	Tunnel Tunnel         `json:"-"`
 	// Bandwidth is the most bytes a second, 0 for no limit.
 	Bandwidth uint64 `json:"bandwidth,omitempty"`
 	Zstd      Zstd   `json:"zstd,omitempty"`
@@ -91,6 +107,9 @@ func (p Plan) check() error {
 	case "", model.PathAuto, model.PathDirect, model.PathSSH, model.PathRelay:
 	default:
 		return fmt.Errorf("cannot copy by the path %q: auto, direct, ssh and relay are possible", p.Path)
+	}
+	if p.Path == model.PathSSH && p.Tunnel == nil {
+		return errors.New("cannot copy by the path ssh without a tunnel")
 	}
 	seen := map[string]bool{}
 	for _, f := range p.Files {

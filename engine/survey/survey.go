@@ -68,7 +68,7 @@ func Plan(ctx context.Context, f *fleet.Fleet, l Local, r model.Request, now fun
 	var (
 		wg       sync.WaitGroup
 		s, d     plan.HostFacts
-		way      plan.ReachFact
+		way, ssh plan.ReachFact
 		sf, df   plan.ForwardFact
 		sl, dl   []string
 		byMemory = plan.MovesMemory(r)
@@ -76,21 +76,24 @@ func Plan(ctx context.Context, f *fleet.Fleet, l Local, r model.Request, now fun
 	wg.Go(func() { s = hostFacts(ctx, src, vm) })
 	wg.Go(func() { d = hostFacts(ctx, dst, vm) })
 	wg.Go(func() {
-		if byMemory && r.Options.Path == model.PathSSH {
-			way = reach(ctx, src, dst, strconv.Itoa(dst.MigratePort()))
-			sl, dl = lacks(ctx, src, lacksScript), lacks(ctx, dst, joinsScript)
-		} else if byMemory && r.Options.Path != model.PathRelay {
+		var both sync.WaitGroup
+		if maySSH(r) {
+			both.Go(func() { ssh = reach(ctx, src, dst, strconv.Itoa(dst.MigratePort())) })
+			both.Go(func() { sl = lacks(ctx, src, lacksScript) })
+			both.Go(func() { dl = lacks(ctx, dst, joinsScript) })
+		}
+		if r.Options.Path != model.PathRelay && r.Options.Path != model.PathSSH {
 			way = reach(ctx, src, dst, reachPort)
 		}
+		both.Wait()
 		if byMemory && mayRelay(r, way) {
-			var both sync.WaitGroup
 			both.Go(func() { sf = forward(ctx, src) })
 			both.Go(func() { df = forward(ctx, dst) })
 			both.Wait()
 		}
 	})
 	wg.Wait()
-	s.Forward, d.Forward, d.Reach, s.Lacks, d.Lacks = sf, df, way, sl, dl
+	s.Forward, d.Forward, d.Reach, d.ReachSSH, s.Lacks, d.Lacks = sf, df, way, ssh, sl, dl
 	var proofs plan.SharedProof
 	if s.Reachable && d.Reachable {
 		if len(vm.Files) > 0 {

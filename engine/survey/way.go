@@ -81,7 +81,11 @@ func readForward(text string) plan.ForwardFact {
 const (
 	lacksScript = `for t in ssh systemd-socket-activate; do command -v "$t" >/dev/null || echo "$t"; done`
 	joinsScript = `command -v flock >/dev/null || echo flock
-perl -MSocket -e 1 2>/dev/null || command -v python3 >/dev/null || [ -x /usr/libexec/platform-python ] || echo "perl or python3"`
+perl -MSocket -e 1 2>/dev/null || command -v python3 >/dev/null || [ -x /usr/libexec/platform-python ] || echo "perl or python3"
+a=${SSH_CONNECTION%% *}
+d=$(command -v sshd || echo /usr/sbin/sshd)
+"$d" -T -C "user=root,host=$a,addr=$a" 2>/dev/null | grep -qxiE 'pubkeyauthentication no|authorizedkeysfile none' && echo "logins by key"
+exit 0`
 )
 
 // lacks asks a node for what is missing; what cannot be found out is tried.
@@ -98,11 +102,16 @@ func lacks(ctx context.Context, n *fleet.Node, script string) []string {
 func readLacks(text string) (out []string) {
 	for line := range strings.Lines(text) {
 		switch s := strings.TrimSpace(line); s {
-		case "ssh", "systemd-socket-activate", "flock", "perl or python3":
+		case "ssh", "systemd-socket-activate", "flock", "perl or python3", "logins by key":
 			out = append(out, s)
 		}
 	}
 	return out
+}
+
+// maySSH tells that a move's data may go from node to node by SSH.
+func maySSH(r model.Request) bool {
+	return r.Options.Path != model.PathRelay && r.Options.Path != model.PathDirect
 }
 
 // mayRelay tells that a move's data may have to go through this machine.

@@ -30,13 +30,17 @@ func (p *process) copier() migrate.Copier {
 		return nil
 	}
 	way := p.plan().Options.Path
-	if p.plan().Way == model.PathRelay {
-		way = model.PathRelay // the pre-flight has found out already
+	if p.plan().Way.BySockets() {
+		way = p.plan().Way // the pre-flight has found out already
 	}
-	return &copier{src: src, dst: dst, batch: -1, plan: store.Plan{
+	c := &copier{src: src, dst: dst, batch: -1, plan: store.Plan{
 		Job: string(p.order.Job), Path: way, Bandwidth: p.plan().Options.Bandwidth << 20,
 		Dir: filepath.Join(p.store.Dir(p.order.Job), "copy"),
 	}}
+	if way == model.PathSSH {
+		c.plan.Tunnel = relay.NewFiles(p.order.Job, src, dst)
+	}
+	return c
 }
 
 // relay makes the job's relay, nil if a node is not in the configuration.

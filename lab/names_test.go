@@ -75,7 +75,7 @@ func TestValidate(t *testing.T) {
 	for name, o := range map[string]Options{
 		"prefix":  {Prefix: "NO"},
 		"subnet":  {Subnet: "10.0.0.0/8"},
-		"nodes":   {Nodes: 17},
+		"nodes":   {Nodes: 65},
 		"below":   {Nodes: -1},
 		"disk":    {ImagesBytes: 1},
 		"vm node": {Nodes: 1, VMs: []VMSpec{{Name: "a", Node: "node2"}}},

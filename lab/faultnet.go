@@ -126,41 +126,45 @@ const blockTable = "horcrux_lab"
 // BlockPeers drops TCP between this host and the other hosts, but for SSH, so
 // that the console reaches all of them and a migration does not get through.
 func (n *Node) BlockPeers(ctx context.Context) error {
-	return n.block(ctx, "tcp dport 22 accept", "tcp sport 22 accept")
+	return n.block(ctx, n.peers(), "tcp dport 22", "tcp sport 22")
 }
 
 // CutPeers drops SSH between this host and the others, too.
-func (n *Node) CutPeers(ctx context.Context) error { return n.block(ctx) }
+func (n *Node) CutPeers(ctx context.Context) error { return n.block(ctx, n.peers()) }
 
-func (n *Node) block(ctx context.Context, but ...string) error {
+// Behind drops all TCP of this host, that with this machine too, but for SSH
+// between it and one other host: who wants to log in has to come through that.
+func (n *Node) Behind(ctx context.Context, door *Node) error {
+	return n.block(ctx, append(n.peers(), n.lab.plan.gateway().String()),
+		"SIDE "+door.Address+" tcp dport 22", "SIDE "+door.Address+" tcp sport 22")
+}
+
+func (n *Node) peers() []string {
 	var peers []string
 	for _, p := range n.lab.Nodes {
 		if p != n {
 			peers = append(peers, p.Address)
 		}
 	}
-	if len(peers) == 0 {
+	return peers
+}
+
+// block drops TCP from and to some addresses, but for what rules before let
+// through; SIDE in those becomes the address of the other host.
+func (n *Node) block(ctx context.Context, from []string, but ...string) error {
+	if len(from) == 0 {
 		return errors.New("cannot block the other hosts: there are none")
 	}
-	set := "{ " + strings.Join(peers, ", ") + " }"
-	in, out := "", ""
-	for _, b := range but {
-		in += fmt.Sprintf("\t\tip saddr %s %s\n", set, b)
-		out += fmt.Sprintf("\t\tip daddr %s %s\n", set, b)
+	set := "{ " + strings.Join(from, ", ") + " }"
+	chain := func(hook, side string) string {
+		rules := ""
+		for _, b := range but {
+			rules += "\t\t" + strings.ReplaceAll(b, "SIDE", side) + " accept\n"
+		}
+		return fmt.Sprintf("\tchain %s {\n\t\ttype filter hook %s priority 0\n%s\t\t%s %s meta l4proto tcp drop\n\t}\n", hook, hook, rules, side, set)
 	}
-	rules := fmt.Sprintf(`table inet %[1]s
-delete table inet %[1]s
-table inet %[1]s {
-	chain in {
-		type filter hook input priority 0
-%[3]s		ip saddr %[2]s meta l4proto tcp drop
-	}
-	chain out {
-		type filter hook output priority 0
-%[4]s		ip daddr %[2]s meta l4proto tcp drop
-	}
-}
-`, blockTable, set, in, out)
+	rules := fmt.Sprintf("table inet %[1]s\ndelete table inet %[1]s\ntable inet %[1]s {\n%[2]s%[3]s}\n",
+		blockTable, chain("input", "ip saddr"), chain("output", "ip daddr"))
 	_, err := n.ExecInput(ctx, rules, "nft", "-f", "-")
 	return err
 }

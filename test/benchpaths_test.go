@@ -71,6 +71,7 @@ i=$((i+1)); done; wait`
 			return 0
 		}},
 		{name: "image, one ssh from source to target", s: disk, do: pipes(1)},
+		{name: "image, our sockets and ssh without QEMU", s: disk, do: func(from, to string) time.Duration { bySockets(t, image, from, to, key); return 0 }},
 		{name: "image, ssh to ssh through the console", s: disk, do: func(from, to string) time.Duration { byPipe(t, disk, from, to); return 0 }},
 		{name: "offline, direct", s: disk, moves: true, cold: true, do: move(disk, "--mode", "offline", "--path", "direct")},
 		{name: "offline, ssh", s: disk, moves: true, cold: true, do: move(disk, "--mode", "offline", "--path", "ssh")},
@@ -94,6 +95,7 @@ i=$((i+1)); done; wait`
 		figure(t, r.name, "%.0f MiB/s | %.1f s | %s | %.1f s", median(r.rate), median(r.cpu), pause, median(r.whole).Seconds())
 	}
 	for _, x := range [][2]string{
+		{"image, our sockets and ssh without QEMU", "image, one ssh from source to target"},
 		{"memory, ssh", "image, one ssh from source to target"},
 		{"memory, ssh", "memory, virsh --p2p --tunnelled"},
 		{"memory, relay", "image, ssh to ssh through the console"},
@@ -312,6 +314,52 @@ func dropped(t *testing.T) {
 	t.Helper()
 	if out, err := exec.Command("sync").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// bySockets carries an image as a connection of QEMU is carried by path ssh: from
+// a socket at which systemd starts ssh, to one that in.sh joins with it.
+func bySockets(t *testing.T, image, from, to, key string) {
+	t.Helper()
+	in, err := os.ReadFile("../engine/relay/in.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	const dir = "/run/bench"
+	waits := `i=0; while [ ! -S "$1" ] && [ $i -lt 100 ]; do sleep 0.05; i=$((i+1)); done; `
+	if _, err := the.Node(to).ExecInput(ctx, string(in), "sh", "-c", `rm -rf "$1" && mkdir "$1" && cat >"$1/in" && echo "$1/s" >"$1/m" && echo bench >"$1/mark"`, "x", dir); err != nil {
+		t.Fatal(err)
+	}
+	serve := func(node, socket string, argv ...string) {
+		n := the.Node(node)
+		cmd := exec.CommandContext(ctx, "systemd-socket-activate", append([]string{"--accept", "--inetd", "-l", socket}, argv...)...)
+		if err := n.Start(cmd); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Wait() })
+	}
+	serve(to, dir+"/s", "sh", "-c", `exec cat >"$0"`, image+".pipe")
+	serve(from, "/run/bench-in", "ssh", "-F", "none", "-T", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-i", key,
+		"-o", "Ciphers=aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com", "root@"+the.Node(to).Address, "SSH_ORIGINAL_COMMAND=m sh "+dir+"/in")
+	for node, socket := range map[string]string{to: dir + "/s", from: "/run/bench-in"} {
+		if _, err := the.Node(node).Exec(ctx, "sh", "-c", waits, "x", socket); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script := `use Socket; open F, "<", $ARGV[0] or die; socket(S, PF_UNIX, SOCK_STREAM, 0); connect(S, sockaddr_un($ARGV[1])) or die "$!";
+while (sysread(F, my $b, 262144)) { for (my $o = 0; $o < length $b;) { $o += syswrite(S, $b, length($b) - $o, $o) || die "$!" } }
+shutdown(S, 1); sysread(S, my $b, 1);`
+	if _, err := the.Node(from).Exec(ctx, "perl", "-e", script, image, "/run/bench-in"); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := the.Node(to).Exec(t.Context(), "rm", "-rf", image+".pipe", dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := the.Node(from).Exec(t.Context(), "rm", "-f", "/run/bench-in"); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -305,9 +305,11 @@ func TestBenchMoving(t *testing.T) {
 		_, to := ends(t, s)
 		c.must(0, "migrate", s.Name, "--to", to, "--yes", "--detach", "--bandwidth", "8")
 	}
-	for _, page := range []struct{ what, key, shows string }{{"the cluster", "", "NODES"}, {"the jobs", "J", ""}} {
+	for _, page := range []struct{ what, key string }{{"the cluster", ""}, {"the jobs", "J"}} {
 		l := listen(t, c.config, c.state, 120, 40)
-		l.until(page.shows, time.Minute)
+		first := l.until("NODES", time.Minute)
+		all := l.until("3 nodes up", time.Minute)
+		figure(t, "120x40, three nodes, after the start", "first picture %s, all nodes %s", first.Round(time.Millisecond), all.Round(time.Millisecond))
 		if page.key != "" {
 			l.key(page.key)
 		}

@@ -78,10 +78,30 @@ i=$((i+1)); done; wait`
 		{name: "offline, relay", s: disk, moves: true, cold: true, do: move(disk, "--mode", "offline", "--path", "relay")},
 		{name: "image, two ssh from source to target", s: disk, do: pipes(2)},
 	}
-	idle := idleHosts(t)
+	// The guest that is not looked at stands still: it would take CPU from the other.
+	awake := map[*subject]bool{mem: true, disk: true}
+	alone := func(s *subject) {
+		for _, o := range []*subject{mem, disk} {
+			if awake[o] == (o == s) {
+				continue
+			}
+			at, _ := ends(t, o)
+			do := map[bool]string{true: "resume", false: "suspend"}[o == s]
+			if out, err := the.Node(at).Virsh(t.Context(), do, o.Name); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			awake[o] = o == s
+		}
+	}
+	idle := map[*subject]float64{}
+	for _, s := range []*subject{disk, mem} {
+		alone(s)
+		idle[s] = idleHosts(t)
+	}
 	for range pairs() {
 		for _, r := range rows {
-			r.measure(t, idle)
+			alone(r.s)
+			r.measure(t, idle[r.s])
 		}
 	}
 	by := map[string]*pathRow{}

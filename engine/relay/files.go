@@ -41,9 +41,9 @@ func (f *Files) Open(ctx context.Context) error {
 		return err
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.t, f.next = t, 0
-	return nil
+	f.mu.Unlock()
+	return t.Share(ctx)
 }
 
 // Socket names the next socket, the same on both nodes.

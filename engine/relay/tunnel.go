@@ -48,6 +48,7 @@ type Tunnel struct {
 
 	mu        sync.Mutex
 	ciphers   string // what ssh may encrypt with, the best first; its own choice if empty
+	shared    bool   // connections go over those that are open already
 	from      *transport.Client
 	listeners []*listener
 	closed    bool
@@ -171,7 +172,7 @@ func (t *Tunnel) knock(ctx context.Context) error {
 	defer cancel()
 	what := fmt.Sprintf("cannot log in from %s to %s as root with a key of the move", t.src.Name(), t.dst.Name())
 	next := fmt.Sprintf("let root of %s log in to %s (AllowUsers, Match and from= in sshd_config and PAM there), or use --path direct or relay", t.src.Name(), t.dst.Name())
-	res, err := t.src.Exec(ctx, tether.Command(t.ssh("t")...), tether.Heart(ctx))
+	res, err := t.src.Exec(ctx, tether.Command(t.ssh("t", "-o", "ControlPath=none")...), tether.Heart(ctx))
 	if err == nil {
 		err = res.Failed("ssh")
 	}
@@ -218,21 +219,22 @@ func (t *Tunnel) Listen(ctx context.Context, sockets ...string) error {
 		if err := do(ctx, t.dst, strings.NewReader(s+"\n"), "write down the socket", `umask 077 && cat >"$1"`, keyDir(t.job)+"/"+word); err != nil {
 			return err
 		}
-		if err := t.listen(ctx, s, word); err != nil {
+		if err := t.stay(ctx, s, t.command(s, word)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *Tunnel) listen(ctx context.Context, socket, word string) error {
+// stay starts what waits at a socket on the source until Close or Leave.
+func (t *Tunnel) stay(ctx context.Context, socket string, argv []string) error {
 	t.mu.Lock()
 	from, closed := t.from, t.closed
 	t.mu.Unlock()
 	if closed || from == nil {
 		return errClosed
 	}
-	stream, err := from.Start(ctx, tether.Command(t.command(socket, word)...))
+	stream, err := from.Start(ctx, tether.Command(argv...))
 	if err != nil {
 		return fmt.Errorf("cannot listen at %s on %s: %w", socket, t.src.Name(), err)
 	}
@@ -264,18 +266,47 @@ func (t *Tunnel) listen(ctx context.Context, socket, word string) error {
 
 // command waits at a socket, and starts an ssh for each connection.
 func (t *Tunnel) command(socket, word string) []string {
-	return append([]string{"env", "SYSTEMD_LOG_LEVEL=err", "systemd-socket-activate", "--accept", "--inetd", "-l", socket}, t.ssh(word)...)
+	argv := []string{"env", "SYSTEMD_LOG_LEVEL=err", "systemd-socket-activate", "--accept", "--inetd", "-l", socket}
+	if !t.shared {
+		return append(argv, t.ssh(word, "-o", "ControlMaster=no", "-o", "ControlPath=none")...)
+	}
+	argv = append(argv, "sh", "-c", overScript, keyDir(t.job))
+	return append(argv, t.ssh(word, "-o", "ControlMaster=no")[1:]...)
+}
+
+// overScript takes the first connection that nobody uses. ssh closes what it
+// inherits, so that it cannot hold the lock itself.
+const overScript = `flock -n -E 99 "$0/x0.lock" ssh -S "$0/x0" "$@"
+r=$?
+[ $r -eq 99 ] || exit $r
+exec ssh -S "$0/x1" "$@"`
+
+// Share opens two connections for all that comes in later: what is short would
+// spend more on its logins than on its data. Where one of them is gone, ssh logs
+// in as it would have without.
+func (t *Tunnel) Share(ctx context.Context) error {
+	for _, x := range []string{"x0", "x1"} {
+		control := keyDir(t.job) + "/" + x
+		argv := t.ssh("t", "-M", "-N", "-S", control)
+		if err := t.stay(ctx, control, argv); err != nil {
+			return err
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.shared = true
+	return nil
 }
 
 // ssh logs in from the source to the target.
-func (t *Tunnel) ssh(word string) []string {
+func (t *Tunnel) ssh(word string, more ...string) []string {
 	k := keyDir(t.job)
-	argv := []string{"ssh", "-F", "none", "-T"}
+	argv := append([]string{"ssh", "-F", "none", "-T"}, more...)
 	for _, o := range []string{
 		// Nothing asks, nothing is forwarded, and only this key goes to only this host.
 		"BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=" + k + "/known_hosts", "GlobalKnownHostsFile=none",
 		marked(t.job), "CheckHostIP=no", "UpdateHostKeys=no", "IdentitiesOnly=yes", "IdentityAgent=none", "IdentityFile=" + k + "/key",
-		"PreferredAuthentications=publickey", "ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "EscapeChar=none",
+		"PreferredAuthentications=publickey", "ClearAllForwardings=yes", "EscapeChar=none",
 		"ServerAliveInterval=15", "ServerAliveCountMax=8", "ConnectTimeout=10", "LogLevel=ERROR",
 	} {
 		argv = append(argv, "-o", o)

@@ -79,7 +79,7 @@ func readForward(text string) plan.ForwardFact {
 // Scripts that print what a node lacks to be the source or the target of SSH
 // from node to node. They change nothing and take no data.
 const (
-	lacksScript = `for t in ssh systemd-socket-activate; do command -v "$t" >/dev/null || echo "$t"; done`
+	lacksScript = `for t in ssh systemd-socket-activate flock; do command -v "$t" >/dev/null || echo "$t"; done`
 	joinsScript = `command -v flock >/dev/null || echo flock
 perl -MSocket -e 1 2>/dev/null || command -v python3 >/dev/null || [ -x /usr/libexec/platform-python ] || echo "perl or python3"
 a=${SSH_CONNECTION%% *}

@@ -21,7 +21,8 @@ const (
 	rpcLate     = 2 * time.Second // then the node is busy
 	rpcTimeout  = 8 * time.Second // then its daemon is down
 
-	// openTimeout bounds an attempt to open libvirt over a living login.
+	// openTimeout bounds an attempt to open libvirt over a living login, unless
+	// more patience is asked for.
 	openTimeout = 8 * time.Second
 
 	// farewell is how long the end of a libvirt connection waits for the news
@@ -99,7 +100,7 @@ func (n *Node) serve(ctx context.Context, client *transport.Client) (worked bool
 	go client.KeepAlive(sshInterval, n.patience)
 	pause := newPause()
 	for client.Err() == nil {
-		open, cancel := context.WithTimeout(ctx, openTimeout)
+		open, cancel := context.WithTimeout(ctx, max(openTimeout, n.patience))
 		conn, err := n.openLibvirt(open, client)
 		cancel()
 		if err == nil {

@@ -43,7 +43,9 @@ func TestLabMany(t *testing.T) {
 	for i := range nodes {
 		cfg.Nodes = append(cfg.Nodes, config.Node{Name: fmt.Sprintf("many%d", i), Address: base.Address, URI: "test://" + path})
 	}
-	f := fleet.Open(cfg, fleet.Options{})
+	// Each connection has the test driver read its file anew, which takes seconds
+	// where five nodes do it at once.
+	f := fleet.Open(cfg, fleet.Options{Patience: 2 * time.Minute})
 	defer f.Close()
 	began := time.Now()
 	inv := New(f, 500*time.Millisecond)

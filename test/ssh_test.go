@@ -34,8 +34,11 @@ func TestPathSSH(t *testing.T) {
 	s, from := one(t, lab.VMSpec{Name: "wssh", Agent: true, Disks: []lab.DiskSpec{{FillMiB: 8}, {SizeMiB: 64, FillMiB: 8}}})
 	stopAfter(t, s.Name)
 	c := newConsole(t)
-	parted(t, true)
 	to := other(from)
+	if o := c.must(0, "plan", s.Name, "--to", to, "--tls", "auto"); !strings.Contains(o.out, "by SSH from "+from+" to ") || !strings.Contains(o.out, "direct would not be") {
+		t.Errorf("where all is reached: %s", o.out)
+	}
+	parted(t, true)
 	judged := func(t *testing.T, id string, stop func(), at string) {
 		t.Helper()
 		stop() // what the guest says afterwards is not on the disk that is read here

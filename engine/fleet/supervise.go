@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -93,7 +94,15 @@ func (n *Node) refused(err error, pause time.Duration) time.Duration {
 // serve keeps libvirt open over one login until the login is gone, and gives
 // the reason. It reports whether libvirt could be used at all.
 func (n *Node) serve(ctx context.Context, client *transport.Client) (worked bool, gone error) {
-	stop := context.AfterFunc(ctx, func() { client.Close() })
+	stop := context.AfterFunc(ctx, func() {
+		// While there is still a line to hear the last answers on. One that is being
+		// opened has nothing to lose, and may take long.
+		if n.actMu.TryLock() {
+			n.drop()
+			n.actMu.Unlock()
+		}
+		client.Close()
+	})
 	defer stop()
 	defer client.Close()
 	defer n.dropConns()
@@ -179,17 +188,24 @@ func stillThere(client *transport.Client, patience time.Duration) error {
 }
 
 func (n *Node) dropConns() {
+	n.actMu.Lock()
+	defer n.actMu.Unlock()
+	n.drop()
+}
+
+// drop closes both connections, side by side; actMu is held.
+func (n *Node) drop() {
 	n.mu.Lock()
 	poll := n.poll
 	n.poll = nil
 	n.mu.Unlock()
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	if poll != nil {
-		poll.Close()
+		wg.Go(func() { poll.Close() })
 	}
-	n.actMu.Lock()
-	defer n.actMu.Unlock()
-	if n.act != nil {
-		n.act.Close()
+	if act := n.act; act != nil {
+		wg.Go(func() { act.Close() })
 		n.act = nil
 	}
 }

@@ -43,6 +43,8 @@ type Conn struct {
 	wire  *wire
 	slots chan struct{}
 	grace time.Duration
+	way   *way
+	lull  time.Duration
 
 	names  sync.Map // model.UUID -> string, for libvirt's error texts
 	events *listeners
@@ -61,7 +63,7 @@ func Named(name string) Option { return func(c *Conn) { c.name = name } }
 // also asks the daemon to watch this connection: if we die without a word, the
 // daemon knows within 30 seconds and lets go of what hangs on it.
 func Open(ctx context.Context, dial func(context.Context) (net.Conn, error), uri string, opts ...Option) (*Conn, error) {
-	c := &Conn{slots: make(chan struct{}, parallel), grace: grace, events: newListeners()}
+	c := &Conn{slots: make(chan struct{}, parallel), grace: grace, way: newWay(), lull: lull, events: newListeners()}
 	for _, o := range opts {
 		o(c)
 	}
@@ -114,10 +116,15 @@ func (w *wire) SetDeadline(time.Time) error      { return nil }
 func (w *wire) SetReadDeadline(time.Time) error  { return nil }
 func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 
-// Close ends the connection at once; calls on the way return ErrLost. It says
-// no goodbye, which could wait for ever. The daemon lets go of what hangs on
-// this connection (a migration that is not finished).
-func (c *Conn) Close() error { return c.wire.Close() }
+// Close ends the connection. It takes no new calls, gives those on the way a
+// moment, since libvirtd was seen to die of a client that leaves in the middle
+// of one, and then closes; calls that are not answered by then return
+// ErrLost. It says no goodbye, which could wait for ever. The daemon lets go of
+// what hangs on this connection (a migration that is not finished).
+func (c *Conn) Close() error {
+	c.way.shut(c.lull, c.wire.done)
+	return c.wire.Close()
+}
 
 // Done is closed when the connection is gone, for whatever reason.
 func (c *Conn) Done() <-chan struct{} { return c.wire.done }
@@ -166,6 +173,10 @@ func send[T any](ctx context.Context, c *Conn, doing string, patience time.Durat
 		release()
 		return zero, &Error{Doing: doing, Host: c.name, Class: ErrTimeout, Err: err}
 	}
+	if !c.way.enter() {
+		release()
+		return zero, &Error{Doing: doing, Host: c.name, Class: ErrLost, Err: errClosed}
+	}
 	type answer struct {
 		v   T
 		err error
@@ -173,6 +184,7 @@ func send[T any](ctx context.Context, c *Conn, doing string, patience time.Durat
 	answered := make(chan answer, 1)
 	go func() {
 		defer release()
+		defer c.way.leave()
 		var a answer
 		defer func() {
 			if r := recover(); r != nil {

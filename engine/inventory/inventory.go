@@ -18,7 +18,9 @@ type Inventory struct {
 	watchers []*watcher
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
-	size     atomic.Int64 // VMs in the last picture
+	size     atomic.Int64  // VMs in the last picture
+	followed chan struct{} // closed when somebody wants to hear of changes
+	follow   sync.Once
 
 	mu      sync.Mutex
 	hot     map[model.UUID]struct{} // nil until SetHot: then all are
@@ -38,6 +40,7 @@ func New(f *fleet.Fleet, interval time.Duration) *Inventory {
 	ctx, cancel := context.WithCancel(context.Background())
 	inv := &Inventory{
 		interval: interval, cancel: cancel, subs: make(map[chan struct{}]struct{}), stale: true,
+		followed: make(chan struct{}),
 	}
 	for _, n := range f.Nodes() {
 		inv.watchers = append(inv.watchers, newWatcher(inv, n))
@@ -110,6 +113,7 @@ func byName(a, b *model.VM) int {
 // Subscribe gives a channel that says that something changed since it was last
 // read, at once for the first time; stop ends it.
 func (inv *Inventory) Subscribe() (changed <-chan struct{}, stop func()) {
+	inv.follow.Do(func() { close(inv.followed) })
 	ch := make(chan struct{}, 1)
 	ch <- struct{}{}
 	inv.mu.Lock()

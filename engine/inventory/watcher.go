@@ -123,8 +123,14 @@ func (w *watcher) session(parent context.Context, conn *virt.Conn) {
 	cancel()
 }
 
-// events turns libvirt's hints into questions.
+// events turns libvirt's hints into questions, once somebody follows the
+// inventory: who looks once has no use for them.
 func (w *watcher) events(ctx context.Context, conn *virt.Conn) {
+	select {
+	case <-w.inv.followed:
+	case <-ctx.Done():
+		return
+	}
 	ch, err := conn.Events(ctx)
 	if err != nil {
 		return // the questions are asked anyway, only later

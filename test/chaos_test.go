@@ -36,7 +36,7 @@ func TestChaos(t *testing.T) {
 		seed = v
 	}
 	c := newConsole(t, "parallel_per_node = 4", `shutdown_timeout = "20s"`, "force_off = true")
-	x := &chaos{t: t, c: c, rng: rand.New(rand.NewPCG(seed, 0x486f7263727578)), seed: seed, faults: map[string]int{}, outcomes: map[string]int{}, longest: map[string]time.Duration{}}
+	x := &chaos{t: t, c: c, rng: rand.New(rand.NewPCG(seed, 0x486f7263727578)), seed: seed, faults: map[string]int{}, outcomes: map[string]int{}, moved: map[string]int{}, longest: map[string]time.Duration{}}
 	specs := chaosVMs
 	if n <= 2*chaosDefault {
 		specs = specs[:2]
@@ -70,15 +70,24 @@ type chaos struct {
 	ways []way
 
 	moves, recoveries, violations int
-	faults, outcomes              map[string]int
+	faults, outcomes, moved       map[string]int
 	// longest pause of a guest that no fault killed, by the way it was moved;
 	// of a guest that was not moved in that round under "not moved".
 	longest map[string]time.Duration
 	broken  bool
 }
 
+// chaosPaths are the ways of a move's data, drawn apart from its mode. The
+// hosts have no certificates, so that auto takes what encrypts without them.
+var chaosPaths = []string{"direct", "ssh", "relay", "auto"}
+
+func byPath(args []string, path string) []string {
+	tls := map[bool]string{true: "auto", false: "off"}[path == "auto"]
+	return append(slices.Clone(args), "--path", path, "--tls", tls)
+}
+
 // allWays are the modes, each of which the pre-flight must allow for the first
-// VM. A VM that is off goes by offline like any other.
+// VM by every path. A VM that is off goes by offline like any other.
 func (x *chaos) allWays() (out []way) {
 	x.t.Helper()
 	owner, err := x.all[0].owner(x.t.Context())
@@ -86,10 +95,14 @@ func (x *chaos) allWays() (out []way) {
 		x.t.Fatal(err)
 	}
 	for _, w := range ways {
-		if w.name == "offline-off" {
+		if w.name == "offline-off" || slices.Contains(w.args, "--path") {
 			continue
 		}
-		w.allowed(x.t, x.c, x.all[0].Name, other(owner))
+		for _, path := range chaosPaths {
+			by := w
+			by.args = byPath(w.args, path)
+			by.allowed(x.t, x.c, x.all[0].Name, other(owner))
+		}
 		out = append(out, w)
 	}
 	return out
@@ -99,6 +112,7 @@ func (x *chaos) allWays() (out []way) {
 type attempt struct {
 	s        *subject
 	way      way
+	path     string
 	from, to string
 	fault    fault
 	at       string        // the record after which it happens
@@ -109,7 +123,7 @@ type attempt struct {
 }
 
 func (a *attempt) String() string {
-	return fmt.Sprintf("%s %s %s>%s, %s %s after %q: job %s, exit code %d", a.s.Name, a.way.name, a.from, a.to, a.fault.name, a.after, a.at, a.id, a.code)
+	return fmt.Sprintf("%s %s by %s %s>%s, %s %s after %q: job %s, exit code %d", a.s.Name, a.way.name, a.path, a.from, a.to, a.fault.name, a.after, a.at, a.id, a.code)
 }
 
 // fault is something that goes wrong, and how it is mended; nil mend is none.
@@ -201,7 +215,7 @@ var moments = []string{
 // plan draws the moves of a round.
 func (x *chaos) plan(n int) (out []*attempt) {
 	for _, i := range x.rng.Perm(len(x.all))[:min(n, len(x.all))] {
-		a := &attempt{s: x.all[i], way: x.ways[x.rng.IntN(len(x.ways))]}
+		a := &attempt{s: x.all[i], way: x.ways[x.rng.IntN(len(x.ways))], path: chaosPaths[x.rng.IntN(len(chaosPaths))]}
 		f := chaosFaults[x.rng.IntN(len(chaosFaults))]
 		moment := x.rng.IntN(1 << 20)
 		after, jump := time.Duration(x.rng.IntN(400))*time.Millisecond, x.rng.IntN(len(the.Nodes)-1)
@@ -284,6 +298,7 @@ func (x *chaos) round(n int) {
 	for _, a := range round {
 		x.faults[a.fault.name]++
 		x.outcomes[outcomeName(a.code)]++
+		x.moved[fmt.Sprintf("%s by %s", a.way.name, a.path)]++
 		killed = killed || a.fault.kills
 		x.t.Log(a)
 		if a.code != 0 && a.fault.do == nil && len(round) == 1 {
@@ -349,7 +364,7 @@ func (x *chaos) check(ctx context.Context, s *subject, killed bool, way string) 
 
 // run makes one move and lets its fault happen.
 func (x *chaos) run(ctx context.Context, a *attempt) {
-	args := append([]string{"migrate", a.s.Name, "--to", a.to, "--yes", "--bandwidth", "24"}, a.way.args...)
+	args := append([]string{"migrate", a.s.Name, "--to", a.to, "--yes", "--bandwidth", "24"}, byPath(a.way.args, a.path)...)
 	cmd := x.c.command(append(args, "--detach")...)
 	var out, errOut strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errOut
@@ -475,7 +490,7 @@ func outcomeName(code int) string {
 func (x *chaos) report(took time.Duration) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nchaos: seed %d, %d moves in %s, %d recoveries, %d violations\n", x.seed, x.moves, took.Round(time.Second), x.recoveries, x.violations)
-	for _, m := range []map[string]int{x.outcomes, x.faults} {
+	for _, m := range []map[string]int{x.outcomes, x.faults, x.moved} {
 		for _, k := range slices.Sorted(maps.Keys(m)) {
 			fmt.Fprintf(&b, "  %4d %s\n", m[k], k)
 		}

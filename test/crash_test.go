@@ -49,9 +49,17 @@ var ways = []way{
 		spec: lab.VMSpec{Name: "wlive", Agent: true, Disks: []lab.DiskSpec{{}, {SizeMiB: 64, FillMiB: 8}}},
 	},
 	{
+		name: "ssh", args: []string{"--mode", "live", "--path", "ssh"},
+		spec: lab.VMSpec{Name: "wlive", Agent: true, Disks: []lab.DiskSpec{{}, {SizeMiB: 64, FillMiB: 8}}},
+	},
+	{
 		name: "offline", args: []string{"--mode", "offline"},
 		spec:  lab.VMSpec{Name: "wcold", Agent: true, Disks: []lab.DiskSpec{{}}},
 		probe: []string{"copied", "fencing"},
+	},
+	{
+		name: "offline-ssh", args: []string{"--mode", "offline", "--path", "ssh"},
+		spec: lab.VMSpec{Name: "wcold", Agent: true, Disks: []lab.DiskSpec{{}}},
 	},
 	{
 		name: "offline-off", args: []string{"--mode", "offline"},

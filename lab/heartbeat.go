@@ -20,7 +20,7 @@ type Beat struct {
 
 // ParseBeats reads a heartbeat file. A last line without its end is left out:
 // the image may have been frozen while it was written. Any other line that is
-// no beat is an error.
+// no beat is an error, but for one that was being written when the guest died.
 func ParseBeats(text string) ([]Beat, error) {
 	var beats []Beat
 	for line := range strings.Lines(text) {
@@ -28,18 +28,56 @@ func ParseBeats(text string) ([]Beat, error) {
 		if !ok {
 			break
 		}
-		f := strings.Fields(whole)
-		if len(f) != 3 {
-			return beats, fmt.Errorf("cannot read beat %d: %q", len(beats)+1, whole)
-		}
-		n, err1 := strconv.Atoi(f[0])
-		up, err2 := strconv.ParseFloat(f[1], 64)
-		if err := errors.Join(err1, err2); err != nil {
+		torn, whole := cutTorn(whole)
+		b, err := parseBeat(whole)
+		if err != nil {
 			return beats, fmt.Errorf("cannot read beat %d: %w", len(beats)+1, err)
 		}
-		beats = append(beats, Beat{n, up, f[2]})
+		if torn != "" {
+			t, err := tornBeat(torn, beats, b)
+			if err != nil {
+				return beats, err
+			}
+			beats = append(beats, t)
+		}
+		beats = append(beats, b)
 	}
 	return beats, nil
+}
+
+func parseBeat(line string) (Beat, error) {
+	f := strings.Fields(line)
+	if len(f) != 3 {
+		return Beat{}, fmt.Errorf("%q", line)
+	}
+	n, err1 := strconv.Atoi(f[0])
+	up, err2 := strconv.ParseFloat(f[1], 64)
+	return Beat{n, up, f[2]}, errors.Join(err1, err2)
+}
+
+// cutTorn parts a line at zeros, which are where nothing was written yet: ext4
+// may have a file's new size on the disk before the block that it grew into.
+func cutTorn(line string) (torn, rest string) {
+	first, last := strings.IndexByte(line, 0), strings.LastIndexByte(line, 0)
+	if first < 0 {
+		return "", line
+	}
+	return line[:last+1], line[last+1:]
+}
+
+// tornBeat is the beat that a guest was about to write when it died: the next
+// one by its number, with another boot after it. It was not synced, and must
+// not be one that the guest has told of: it equals none that was ever written.
+func tornBeat(torn string, before []Beat, after Beat) (Beat, error) {
+	words := strings.Split(strings.TrimRight(torn, "\x00"), " ")
+	n, err := strconv.Atoi(words[0])
+	if err != nil || len(words) < 2 || len(before) == 0 || strings.Contains(strings.Join(words, ""), "\x00") {
+		return Beat{}, fmt.Errorf("cannot read beat %d: %q", len(before)+1, torn)
+	}
+	if last := before[len(before)-1]; n == last.Counter+1 && after.Boot != last.Boot {
+		return Beat{n, last.Uptime, last.Boot}, nil
+	}
+	return Beat{}, fmt.Errorf("beat %d is torn, and the guest went on: %q", n, torn)
 }
 
 // CheckBeats proves that no beat is missing, doubled or out of order, and tells

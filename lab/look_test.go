@@ -15,7 +15,12 @@ func TestParseBeats(t *testing.T) {
 	if err != nil || len(beats) != 3 || beats[2] != (Beat{3, 0.9, "bb"}) {
 		t.Errorf("%v %v", beats, err)
 	}
-	for _, bad := range []string{"x 1 a\n", "1 a\n", "1 x a\n", "1 1 a\n\x00\x00\n2 2 a\n"} {
+	// Killed in the middle of a beat, whose second block was never written.
+	beats, err = ParseBeats("1 2.50 aa\n2 2.7\x00\x00\x003 0.9 bb\n4 1.1 bb\n")
+	if err != nil || len(beats) != 4 || beats[1] != (Beat{2, 2.5, "aa"}) || beats[2] != (Beat{3, 0.9, "bb"}) {
+		t.Errorf("%v %v", beats, err)
+	}
+	for _, bad := range []string{"1 1 a\n2 2\x00\x00\x003 3 a\n", "1 1 a\n3 2\x00\x00\x004 3 b\n", "1 1 a\n\x00\x00\x003 3 b\n", "2 2\x00\x003 3 b\n", "1 1 a\n2 2\x00x\x003 3 b\n", "x 1 a\n", "1 a\n", "1 x a\n", "1 1 a\n\x00\x00\n2 2 a\n"} {
 		if _, err := ParseBeats(bad); err == nil {
 			t.Errorf("%q was read as beats", bad)
 		}

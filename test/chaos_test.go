@@ -153,6 +153,8 @@ func onNode(name string, lasts time.Duration, kills bool, do, mend func(context.
 	return out
 }
 
+const powerCut = "power cut"
+
 // chaosFaults are all kinds; each is as likely as the others.
 var chaosFaults = slices.Concat(
 	[]fault{
@@ -177,7 +179,7 @@ var chaosFaults = slices.Concat(
 	onNode("long cut of the link", 25*time.Second, false, func(_ context.Context, n *lab.Node) error { return n.CutLink() }, func(_ context.Context, n *lab.Node) error { return n.HealLink() }),
 	onNode("kill of libvirtd", time.Second, false, func(ctx context.Context, n *lab.Node) error { return ignoreMissing(n.Kill(ctx, lab.Of(lab.Libvirtd))) }, func(ctx context.Context, n *lab.Node) error { return n.Restart(ctx, lab.Libvirtd) }),
 	onNode("kill of sshd", time.Second, false, func(ctx context.Context, n *lab.Node) error { return ignoreMissing(n.Kill(ctx, lab.Of(lab.SSHD))) }, func(ctx context.Context, n *lab.Node) error { return n.Restart(ctx, lab.SSHD) }),
-	onNode("power cut", 3*time.Second, true, func(ctx context.Context, n *lab.Node) error { return ignoreMissing(n.PowerOff(ctx)) }, func(ctx context.Context, n *lab.Node) error { return n.PowerOn(ctx) }),
+	onNode(powerCut, 3*time.Second, true, func(ctx context.Context, n *lab.Node) error { return ignoreMissing(n.PowerOff(ctx)) }, func(ctx context.Context, n *lab.Node) error { return n.PowerOn(ctx) }),
 	onNode("slow link", 5*time.Second, false, func(_ context.Context, n *lab.Node) error { return n.LimitRate(2 << 20) }, func(_ context.Context, n *lab.Node) error { return n.UnlimitRate() }),
 )
 
@@ -296,6 +298,13 @@ func (x *chaos) round(n int) {
 	}
 	killed := false
 	for _, a := range round {
+		if strings.HasPrefix(a.fault.name, powerCut) {
+			for _, s := range x.all {
+				if s.Autostart {
+					s.boots++ // by its host, once that is back
+				}
+			}
+		}
 		x.faults[a.fault.name]++
 		x.outcomes[outcomeName(a.code)]++
 		x.moved[fmt.Sprintf("%s by %s", a.way.name, a.path)]++

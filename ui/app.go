@@ -198,11 +198,11 @@ func (a *app) renew() tea.Cmd {
 	e.W, e.H = f.w, f.body
 	a.env = &e
 	a.fadeToasts()
-	a.modal.recheck(a.env)
 	return a.deliver(a.env)
 }
 
-// deliver gives a message to every page, top last, and follows their intents.
+// deliver gives a message to every page, top last, and follows their intents. A
+// question is looked at after the page that has put it.
 func (a *app) deliver(msg any) tea.Cmd {
 	var out []screen.Intent
 	for i := range a.stack {
@@ -210,6 +210,7 @@ func (a *app) deliver(msg any) tea.Cmd {
 		a.stack[i] = s
 		out = append(out, intents...)
 	}
+	a.modal.recheck(a.env)
 	return a.apply(out)
 }
 

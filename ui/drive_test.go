@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +199,44 @@ func (d *driver) lacks(want ...string) *driver {
 	for _, w := range want {
 		if strings.Contains(d.screen(), w) {
 			d.t.Fatalf("the screen has %q:\n%s", w, d.screen())
+		}
+	}
+	return d
+}
+
+// boxed is the text in the box that lies over the page, its lines joined.
+func (d *driver) boxed() string {
+	var words []string
+	for _, l := range strings.Split(d.screen(), "\n") {
+		if f := strings.Split(l, "│"); len(f) >= 3 {
+			inner := slices.MaxFunc(f[1:len(f)-1], func(a, b string) int { return len(a) - len(b) }) // others are of what lies under it
+			words = append(words, strings.Fields(inner)...)
+		} else if strings.Contains(l, "╭─") {
+			_, title, _ := strings.Cut(l, "╭─")
+			words = append(words[:0], strings.Fields(strings.Trim(title, "─╮ "))...)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// joined fails the test if the box over the page lacks a text, however its lines
+// are broken.
+func (d *driver) joined(want ...string) *driver {
+	d.t.Helper()
+	for _, w := range want {
+		if !strings.Contains(d.boxed(), w) {
+			d.t.Fatalf("the box lacks %q:\n%s", w, d.screen())
+		}
+	}
+	return d
+}
+
+// modalLacks fails the test if the box over the page has a text.
+func (d *driver) modalLacks(want ...string) *driver {
+	d.t.Helper()
+	for _, w := range want {
+		if strings.Contains(d.boxed(), w) {
+			d.t.Fatalf("the box has %q:\n%s", w, d.screen())
 		}
 	}
 	return d

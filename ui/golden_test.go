@@ -185,6 +185,10 @@ func scenes() []scene {
 		{"command", func(t *testing.T) *driver {
 			return drive(t, uitest.World(uitest.Epoch), nil).press(":").typed("migrate we")
 		}},
+		{"job-offline", func(t *testing.T) *driver { return moved(t, runs, model.ModeOffline, "", cold(true, 0.5)) }},
+		{"ask-back-off", func(t *testing.T) *driver {
+			return moved(t, isOff, model.ModeOffline, model.StateShutoff, coldMoved(false)).press("r")
+		}},
 		{"ask-abort", func(t *testing.T) *driver { return withJob(t, half).press("a") }},
 		{"sort", func(t *testing.T) *driver { return drive(t, uitest.World(uitest.Epoch), nil).press("s") }},
 		{"empty", func(t *testing.T) *driver { return drive(t, model.Cluster{At: uitest.Epoch}, nil) }},

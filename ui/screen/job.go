@@ -236,7 +236,7 @@ func (s *Job) Scope() bind.Scope {
 		{ID: "rollback", Keys: []string{"r"}, Title: "roll back", Help: "take the VM back to where it was", Group: "move", Class: s.rollbackClass(), Rank: 3, Disabled: s.cannotRollback()},
 		{ID: "decide", Keys: []string{"o"}, Title: "decide", Help: "choose the node that has the VM, where no rule can tell", Group: "move", Class: bind.Typed, Rank: 1, Disabled: s.cannotDecide()},
 		{ID: "bandwidth", Keys: []string{"b"}, Title: "limit", Help: "change the bandwidth limit while it runs", Group: "move", Rank: 4, Disabled: s.cannotTune()},
-		{ID: "downtime", Keys: []string{"d"}, Title: "pause", Help: "change how long the guest may stand still at the switch", Group: "move", Rank: 6, Disabled: s.cannotTune()},
+		{ID: "downtime", Keys: []string{"d"}, Title: "pause", Help: "change how long the guest may stand still at the switch", Group: "move", Rank: 6, Disabled: s.cannotPause()},
 		{ID: "next-pane", Keys: []string{"tab"}, Title: "pane", Help: "go to the next pane: checks, log, plan", Group: "look", Rank: 5},
 		{ID: "previous-pane", Keys: []string{"shift+tab"}, Show: "shift-tab", Title: "pane back", Help: "go to the pane before", Group: "look"},
 		{ID: "way-back", Keys: []string{"enter"}, Title: "the way back", Help: "open the job that brings the VM back", Group: "look", Rank: 1, Disabled: noBack},

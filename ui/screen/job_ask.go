@@ -72,6 +72,16 @@ func (s *Job) cannotTune() string {
 	return ""
 }
 
+func (s *Job) cannotPause() string {
+	if why := s.cannotTune(); why != "" {
+		return why
+	}
+	if !movesMemory(s.job) {
+		return "in this mode the guest is off at the switch"
+	}
+	return ""
+}
+
 func (s *Job) nextWords() string {
 	if s.job.Result != nil {
 		return name(s.job.Result.Next)
@@ -79,14 +89,70 @@ func (s *Job) nextWords() string {
 	return ""
 }
 
-// rollbackKind is what a rollback would be now, by what the hosts last said.
+// guest is the state of the VM on the target, as its host last said; what the
+// move left it in where the host has not said anything for long.
+func (s *Job) guest() model.DomainState {
+	j := s.job
+	v, ok := s.env.VM(j.VM, j.To)
+	switch {
+	case ok && v.Node == j.To && s.env.Fresh(v.Seen) != Lost && v.State != model.StateNone:
+		switch {
+		case v.State == model.StateCrashed || v.State == model.StatePaused || v.State == model.StateShutoff:
+			return v.State
+		case model.DomainStatus{State: v.State}.Live():
+			return model.StateRunning
+		}
+	case s.lacksIt():
+		return model.StateMissing
+	}
+	if j.Plan != nil && (j.Plan.Was.State == model.StatePaused || wasOff(j)) {
+		return map[bool]model.DomainState{true: model.StateShutoff, false: model.StatePaused}[wasOff(j)]
+	}
+	return model.StateRunning
+}
+
+// lacksIt tells that the target has answered, and had time to, since it took
+// over, and does not list the VM.
+func (s *Job) lacksIt() bool {
+	j := s.job
+	if v, ok := s.env.VM(j.VM, j.To); ok && v.Node == j.To {
+		return false
+	}
+	n, ok := s.env.Node(j.To)
+	p := phaseOf(j, model.PhaseSwitch)
+	return ok && n.State == model.NodeUp && s.env.Fresh(n.Seen) == Fresh && p.Status == model.PhaseOK && n.Seen.Sub(p.At) > lostAfter/2
+}
+
+// guestWords says what the VM is on the target, as a sentence has it.
+func (s *Job) guestWords() string {
+	to := name(s.job.To)
+	switch s.guest() {
+	case model.StatePaused:
+		return "is paused on " + to
+	case model.StateShutoff:
+		return "is off on " + to
+	case model.StateCrashed:
+		return "has crashed on " + to
+	case model.StateMissing:
+		return "is not known on " + to + " any more"
+	}
+	return "runs on " + to
+}
+
+// died tells that the guest ran before the move and does not any more.
+func (s *Job) died() bool {
+	ran := s.job.Plan != nil && s.job.Plan.Was.State == model.StateRunning
+	return ran && s.guest() != model.StateRunning && s.guest() != model.StatePaused
+}
+
+// rollbackKind is what a rollback would be now, by what the hosts last said. A
+// guest that is off has all that it wrote on its disks, and goes home with them.
 func (s *Job) rollbackKind() model.RollbackKind {
 	if !s.job.Switched {
 		return model.RollbackUndo
 	}
-	v, ok := s.env.VM(s.job.VM, s.job.To)
-	live := model.DomainStatus{State: v.State}.Live() && v.State != model.StateCrashed
-	if ok && v.Node == s.job.To && !live && s.env.Fresh(v.Seen) != Lost {
+	switch s.guest() {
+	case model.StateCrashed, model.StateMissing:
 		return model.RollbackRestore
 	}
 	return model.RollbackSendBack
@@ -144,9 +210,13 @@ func (s *Job) askConfirm() Intent {
 		q.Lines = append(q.Lines, theme.SignWarn+" "+bad, "")
 		q.Grave = true
 	}
+	if s.died() {
+		q.Lines = append(q.Lines, theme.SignWarn+" it ran before the move: r can still take it back, after this nothing can", "")
+		q.Grave = true
+	}
 	q.Lines = append(
 		q.Lines,
-		name(j.VMName)+" runs on "+name(j.To)+". What is left of it on "+name(j.From)+
+		name(j.VMName)+" "+s.guestWords()+". What is left of it on "+name(j.From)+
 			", "+leftovers(j)+", is let go.",
 		"After this the move cannot be rolled back; the way back is a new move.",
 	)
@@ -190,7 +260,7 @@ func (s *Job) sinceSwitch() string {
 
 func (s *Job) askRollback() Intent {
 	j := s.job
-	kind := s.rollbackKind()
+	kind, guest := s.rollbackKind(), s.guest()
 	q := s.question("roll back?")
 	q.Yes, q.No = "roll back", "leave it"
 	switch kind {
@@ -200,15 +270,11 @@ func (s *Job) askRollback() Intent {
 				name(j.From) + ". Nothing is lost.",
 		}
 	case model.RollbackSendBack:
-		q.Lines = []string{
-			"Send back: " + name(j.VMName) + " is moved from " + name(j.To) + " to " + name(j.From) +
-				" as it is now, running. Nothing is lost; it takes about as long as the move did.",
-		}
+		q.Lines = s.sendBackLines()
 	case model.RollbackRestore:
 		q.Grave, q.Type, q.Title = true, name(j.VMName), "restore the source?"
 		q.Lines = []string{
-			"The guest does not run on " + name(j.To) + " any more. Restoring boots the disks as they were on " +
-				name(j.From) + " at the switch.",
+			s.deadWords() + " Restoring boots the disks as they were on " + name(j.From) + " at the switch.",
 			"Whatever the guest has written since the switch is lost" + s.sinceSwitch() + ".",
 			"Its copy on " + name(j.To) + " is fenced first: ended, moved aside, and unable to start.",
 		}
@@ -221,7 +287,35 @@ func (s *Job) askRollback() Intent {
 		Question: q,
 		Then:     Command{Job: s.id, Command: model.Command{Kind: command}, Done: name(j.VMName) + ": rollback asked for"},
 		Gone: s.changed("Things have changed since the question was put: look again before you roll back.", func(j model.Job) bool {
-			return !j.State.Ended() && s.rollbackKind() == kind
+			return !j.State.Ended() && s.rollbackKind() == kind && (kind == model.RollbackUndo || s.guest() == guest)
 		}),
 	}
+}
+
+// sendBackLines say in which state the VM goes home, and what it costs.
+func (s *Job) sendBackLines() []string {
+	j := s.job
+	line := "Send back: " + name(j.VMName) + " is moved from " + name(j.To) + " to " + name(j.From) + " as it is now, "
+	const lost = "Nothing is lost; it takes about as long as the move did."
+	switch s.guest() {
+	case model.StatePaused:
+		return []string{line + "paused, and stays paused. " + lost}
+	case model.StateShutoff:
+		lines := []string{line + "off, and stays off. " + lost}
+		if s.died() {
+			lines = append(lines, "", "It ran before the move; what it has written on "+name(j.To)+" goes back with it. `horcrux rollback "+name(j.ID)+
+				" --restore-source` boots the disks as they were on "+name(j.From)+" at the switch instead, and loses what was written since.")
+		}
+		return lines
+	}
+	return []string{line + "running. " + lost}
+}
+
+// deadWords say why there is nothing on the target that could be sent back.
+func (s *Job) deadWords() string {
+	vm, to := name(s.job.VMName), name(s.job.To)
+	if s.guest() == model.StateMissing {
+		return to + " does not know " + vm + " any more."
+	}
+	return vm + " has crashed on " + to + "."
 }

@@ -21,7 +21,11 @@ func (s *Job) gaugeLines(w int, roomy bool) []string {
 	} else {
 		lines = append(lines, text.Fit(" "+th.Strong.Render("DISKS  ")+"  "+th.Faint.Render("nothing to copy, both nodes see the same"), w))
 	}
-	lines = append(lines, s.gaugeLine(w, "MEMORY", memory(j), phaseOf(j, model.PhaseMemory)))
+	if movesMemory(j) {
+		lines = append(lines, s.gaugeLine(w, "MEMORY", memory(j), phaseOf(j, model.PhaseMemory)))
+	} else {
+		lines = append(lines, s.guestLine(w))
+	}
 	p := j.Progress
 	if p == nil {
 		return append(lines, text.Fit("          "+th.Muted.Render("no reading yet"), w))
@@ -30,6 +34,19 @@ func (s *Job) gaugeLines(w int, roomy bool) []string {
 		lines = append(lines, "")
 	}
 	return append(append(lines, s.rateLines(w, roomy)...), s.endLine(w))
+}
+
+// guestLine is what becomes of a guest whose memory does not go over.
+func (s *Job) guestLine(w int) string {
+	th, j := s.env.Theme, s.job
+	words := "is asked to shut down, and boots on " + name(j.To)
+	switch {
+	case wasOff(j):
+		words = "it is off, and stays so"
+	case down(j):
+		words = "is shut down, and boots on " + name(j.To)
+	}
+	return text.Fit(" "+th.Strong.Render("GUEST  ")+"  "+th.Muted.Render(words), w)
 }
 
 func (s *Job) gaugeLine(w int, title string, t transfer, p model.Phase) string {
@@ -113,10 +130,11 @@ func (s *Job) rateLines(w int, roomy bool) []string {
 		if len(s.history) > 2 && w >= 100 {
 			spark = 24
 		}
-		l := "          " + th.Muted.Render("sent ") + style.Render(num(total)) + " " + th.Accent.Render(widget.Spark(sent, spark, top)) +
-			"  " + th.Muted.Render("dirtied ") + style.Render(num(p.DirtyRate)) + " " + th.Warn.Render(widget.Spark(dirty, spark, top)) +
-			"  " + th.Muted.Render(strings.Join(extra, ", "))
-		return []string{text.Fit(l, w)}
+		l := "          " + th.Muted.Render("sent ") + style.Render(num(total)) + " " + th.Accent.Render(widget.Spark(sent, spark, top))
+		if movesMemory(s.job) {
+			l += "  " + th.Muted.Render("dirtied ") + style.Render(num(p.DirtyRate)) + " " + th.Warn.Render(widget.Spark(dirty, spark, top))
+		}
+		return []string{text.Fit(l+"  "+th.Muted.Render(strings.Join(extra, ", ")), w)}
 	}
 	spark := max(8, min(100, w-65))
 	high := 1
@@ -135,6 +153,9 @@ func (s *Job) rateLines(w int, roomy bool) []string {
 			out = append(out, text.Fit("          "+lead+"  "+look.Render(c)+after, w))
 		}
 		return out
+	}
+	if !movesMemory(s.job) {
+		return append(lines("sent", total, sent, th.Accent, strings.Join(extra, ", ")), "")
 	}
 	half := (len(extra) + 1) / 2
 	out := lines("sent", total, sent, th.Accent, strings.Join(extra[:half], ", "))
@@ -200,8 +221,11 @@ func (s *Job) resultLines(w int, roomy bool) []string {
 	add("cause", name(r.Reason), th.Text)
 	if n, all, worst := tally(j, model.StageAfter); all > 0 {
 		words := text.Count(all, "check") + " after the move, none failed"
-		if n > 0 {
+		switch {
+		case n > 0:
 			words = fmt.Sprintf("%d of %d did not pass: %s", n, all, worst)
+		case wasOff(j):
+			words = "none was made: the VM is off, as before the move"
 		}
 		add("checks", words, th.Text)
 	}

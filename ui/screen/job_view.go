@@ -91,6 +91,12 @@ func (s *Job) sides() (from, to side) {
 	if v, ok := s.env.VM(j.VM, owner); ok && v.Node == owner && s.env.Fresh(v.Seen) == Fresh && j.State.Ended() {
 		state = v.State
 	}
+	if j.State == model.JobAwaiting && owner == j.To {
+		state = s.guest()
+	}
+	if owner == j.From && down(j) && moves(j.State) {
+		state = model.StateShutoff
+	}
 	l := domainLook(th, state)
 	here := side{l.sign, l.word + " here", l.style}
 	empty := side{theme.SignOff, "", th.Faint}
@@ -104,6 +110,8 @@ func (s *Job) sides() (from, to side) {
 			left = side{theme.SignOff, "let go", th.Faint}
 		}
 		return left, here
+	case stopped && !movesMemory(j):
+		return here, side{theme.SignHalf, "complete", th.Accent}
 	case stopped:
 		return side{theme.SignHalf, "paused here", th.Warn}, side{theme.SignHalf, "complete, paused", th.Warn}
 	}
@@ -182,12 +190,18 @@ func (s *Job) assurance(w int) string {
 		line = "c confirms and lets go of what is left on " + from + "; r sends it back, nothing is lost"
 	case j.State == model.JobRunning && j.Switched:
 		line = to + " has taken over; " + from + " keeps its copy, which cannot start, until this is confirmed"
+	case j.State == model.JobRunning && stopped && !movesMemory(j):
+		line = from + " cannot start it any more; " + to + " is looked at before it takes over"
 	case j.State == model.JobRunning && stopped:
 		line = "both sides stand still for a moment: the target is looked at before it takes over"
 	case j.State == model.JobQueued:
 		line = fmt.Sprintf("place %d in the queue: %s", j.Place, name(j.Waits))
 	case j.State == model.JobRunning || j.State == model.JobStarting:
-		line = "an abort now loses nothing: " + vm + " stays on " + from + wayWords(j.Plan)
+		stays := " stays on "
+		if down(j) && !wasOff(j) {
+			stays = " is started again on "
+		}
+		line = "an abort now loses nothing: " + vm + stays + from + wayWords(j.Plan)
 	}
 	if s.err != nil {
 		line, look = "the job is not heard any more: "+name(s.err.Error()), th.Warn

@@ -70,6 +70,27 @@ func memory(j model.Job) transfer {
 	return t
 }
 
+// movesMemory tells that the guest's memory goes over, not only its disks.
+func movesMemory(j model.Job) bool {
+	switch j.Mode {
+	case model.ModeOffline:
+		return false
+	case model.ModeBlock:
+		return j.Plan == nil || j.Plan.Options.Finish != model.FinishStop
+	}
+	return true
+}
+
+// wasOff tells that the VM was off when the move began, so that it stays off.
+func wasOff(j model.Job) bool {
+	return j.Plan != nil && (j.Plan.Was.State == model.StateShutoff || j.Plan.Was.State == model.StateCrashed)
+}
+
+// down tells that the guest is shut down for the move, or was off before it.
+func down(j model.Job) bool {
+	return !movesMemory(j) && (wasOff(j) || phaseOf(j, model.PhaseStop).Status == model.PhaseOK)
+}
+
 // overall is how much of all data is across, and false if that is not known.
 func overall(j model.Job) (float64, bool) {
 	if j.Switched {
@@ -77,6 +98,9 @@ func overall(j model.Job) (float64, bool) {
 	}
 	m := memory(j)
 	d, has := disks(j)
+	if !movesMemory(j) {
+		return d.fraction(), has && (d.known || d.done)
+	}
 	if !m.known && !m.done && (!has || !d.known && !d.done) {
 		return 0, false
 	}

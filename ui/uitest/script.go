@@ -182,3 +182,57 @@ func Fold(j model.Job, events []event.Event) model.Job {
 	}
 	return j
 }
+
+// Cold is the part of an offline move up to a fraction of the disks, of a guest
+// that runs or of one that is off.
+func (s *Script) Cold(from, to string, runs bool, disk float64) *Script {
+	const all, rate, steps = 18 * gib, 118 << 20, 20
+	s.Phase(model.PhasePreflight, model.PhaseActive, "")
+	s.skipUnless(runs, model.StageBaseline, from)
+	s.Phase(model.PhasePreflight, model.PhaseOK, "").Phase(model.PhasePrepare, model.PhaseActive, "").Wait(200*time.Millisecond).Phase(model.PhasePrepare, model.PhaseOK, "2 file(s) to bring over")
+	s.Phase(model.PhaseStop, model.PhaseActive, "")
+	if runs {
+		s.Log("info", from, "asking the guest by agent to shut down, for at most 1m0s").Wait(4 * time.Second)
+	}
+	if disk < 0 {
+		return s
+	}
+	s.Phase(model.PhaseStop, model.PhaseOK, "").Phase(model.PhaseDisks, model.PhaseActive, "")
+	for i := 1; i <= int(disk*steps); i++ {
+		s.Wait(2 * time.Second)
+		left := uint64(all * (steps - i) / steps)
+		s.Progress(model.Progress{
+			Phase: model.PhaseDisks, DiskTotal: all, DiskProcessed: all - left, DiskRemaining: left,
+			DiskRate: rate, ETA: time.Duration(left/rate) * time.Second,
+		})
+	}
+	return s
+}
+
+// ColdSwitch is the rest of an offline move up to its result; without it, up to
+// the gate.
+func (s *Script) ColdSwitch(from, to string, runs, all bool) *Script {
+	s.Phase(model.PhaseDisks, model.PhaseOK, "").Phase(model.PhaseGate, model.PhaseActive, "").Wait(300 * time.Millisecond)
+	if !all {
+		return s
+	}
+	s.Phase(model.PhaseGate, model.PhaseOK, "").Phase(model.PhaseSwitch, model.PhaseActive, "").Wait(200*time.Millisecond).Phase(model.PhaseSwitch, model.PhaseOK, "")
+	s.Phase(model.PhaseVerify, model.PhaseActive, "").skipUnless(runs, model.StageAfter, to).Phase(model.PhaseVerify, model.PhaseOK, "")
+	return s.Phase(model.PhaseConfirm, model.PhaseActive, "").Result(model.Result{
+		Outcome: model.OutcomeDone, Owner: model.NodeName(to), Duration: 48 * time.Second,
+		Next: "horcrux confirm lets go of what is left on " + from + "; horcrux rollback sends the VM back",
+	})
+}
+
+func (s *Script) skipUnless(runs bool, stage model.CheckStage, node string) *Script {
+	if runs {
+		return s.Checks(stage, node, 150*time.Millisecond, "")
+	}
+	for _, id := range model.Checks {
+		s.add(event.Event{Type: event.TypeCheck, Check: &model.CheckResult{
+			Check: id, Title: model.CheckTitles[id], Stage: stage, Node: model.NodeName(node), Verdict: model.Skip,
+			Evidence: "the VM is off, and was before the move", At: s.now,
+		}})
+	}
+	return s
+}

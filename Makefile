@@ -99,7 +99,7 @@ vuln:
 
 # Write the golden screens anew, to be read in the diff.
 golden:
-	$(GO) test ./ui/... -update
+	$(GO) test ./ui -update
 
 clean:
 	rm -rf bin

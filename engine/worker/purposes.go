@@ -113,8 +113,9 @@ func (p *process) confirm(ctx context.Context) {
 	} else {
 		r.Confirmed = true
 	}
-	if was := p.journal.View().Result; was != nil && !restored {
-		r.Duration, r.Downtime, r.Proof = was.Duration, was.Downtime, was.Proof
+	// The journal has no result yet: only the end of a move goes into it.
+	if j, err := p.store.Viewer().Job(p.order.Job); err == nil && j.Result != nil && !restored {
+		r.Duration, r.Downtime, r.Proof = j.Result.Duration, j.Result.Downtime, j.Result.Proof
 	}
 	p.end(r)
 }

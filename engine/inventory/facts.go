@@ -162,6 +162,7 @@ func (w *watcher) readXMLs(ctx context.Context, conn *virt.Conn) (news bool) {
 			return news
 		}
 		news = true
+		w.settlePersistent(ctx, conn, id)
 		at := time.Now()
 		var d virt.Domain
 		if err == nil && w.overBudget(id, len(text)) {
@@ -187,6 +188,29 @@ func (w *watcher) readXMLs(ctx context.Context, conn *virt.Conn) (news bool) {
 		}
 	}
 	return news
+}
+
+// settlePersistent asks of one domain whether it is defined, when that is in
+// doubt: one that a move has brought is not, at first, and would be called
+// transient until all domains of the node are asked about again. Before they
+// were for the first time, one question for each would be many.
+func (w *watcher) settlePersistent(ctx context.Context, conn *virt.Conn, id model.UUID) {
+	w.mu.Lock()
+	v := w.vms[id]
+	ask := v != nil && w.setsOnce && v.doubted && v.active()
+	if v != nil {
+		v.doubted = v.doubted && !ask
+	}
+	w.mu.Unlock()
+	if !ask {
+		return
+	}
+	is, err := conn.Persistent(ctx, id)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if v := w.vms[id]; v != nil && err == nil {
+		v.persistent = is
+	}
 }
 
 // wantedXMLs lists them and takes the marks away, so that a hint that comes
@@ -224,6 +248,11 @@ func (w *watcher) readSets(ctx context.Context, conn *virt.Conn) {
 		{virt.OnlyPersistent, func(v *vm, in bool) { v.persistent = in }},
 		{virt.OnlyAutostart, func(v *vm, in bool) { v.autostart = in }},
 	}
+	w.mu.Lock()
+	for _, v := range w.vms {
+		v.doubted = false // before the question: a hint that comes meanwhile counts
+	}
+	w.mu.Unlock()
 	for _, s := range sets {
 		if in, err := members(ctx, conn, s.filter); err == nil {
 			w.mu.Lock()
@@ -245,6 +274,7 @@ func (w *watcher) readSets(ctx context.Context, conn *virt.Conn) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.setsOnce = true
 	for id, v := range w.vms {
 		v.snapshots, v.setsAt = counts[id], time.Now()
 	}

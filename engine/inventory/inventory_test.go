@@ -105,6 +105,23 @@ func TestTheFirstPictureNeedsEveryState(t *testing.T) {
 	}
 }
 
+// A domain that is off is defined, whatever is not known of it yet; of one that
+// runs it is asked.
+func TestWhatIsOffIsPersistent(t *testing.T) {
+	inv := closedNodes(t, 1)
+	w := inv.watchers[0]
+	w.listed([]virt.DomainRef{{UUID: "1", Name: "off", ID: -1}, {UUID: "2", Name: "on", ID: 3}}, time.Now())
+	w.touched()
+	for _, v := range inv.Snapshot().VMs {
+		if v.Persistent != (v.Name == "off") {
+			t.Errorf("%s: persistent %v", v.Name, v.Persistent)
+		}
+	}
+	if !w.vms["2"].doubted {
+		t.Error("a new domain is not in doubt")
+	}
+}
+
 func TestListFollowsTheHost(t *testing.T) {
 	inv := closedNodes(t, 1)
 	w := inv.watchers[0]

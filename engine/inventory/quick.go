@@ -93,12 +93,12 @@ func (w *watcher) listed(refs []virt.DomainRef, at time.Time) {
 		there[r.UUID] = struct{}{}
 		v := w.vms[r.UUID]
 		if v == nil {
-			v = &vm{ref: r, wanted: true}
+			v = &vm{ref: r, wanted: true, doubted: true}
 			w.vms[r.UUID], w.order = v, nil
 		}
 		if v.ref != r {
 			w.order = nil
-			v.ref, v.wanted, v.started, v.startAsked, v.setsAt = r, true, time.Time{}, 0, time.Time{}
+			v.ref, v.wanted, v.doubted, v.started, v.startAsked, v.setsAt = r, true, true, time.Time{}, 0, time.Time{}
 			v.askAgain()
 		}
 		v.seen = at

@@ -23,6 +23,7 @@ type vm struct {
 	wanted bool // the XML may have changed
 
 	persistent, autostart bool
+	doubted               bool // persistent may not be so any more
 	snapshots             int
 	setsAt                time.Time // when these three were read
 	started               time.Time
@@ -43,10 +44,14 @@ type rates struct{ cpu, read, write, rx, tx float64 }
 
 func (v *vm) active() bool { return v.ref.ID >= 0 }
 
+// isPersistent is certain of a domain without a process: nothing but its
+// definition is left to be listed.
+func (v *vm) isPersistent() bool { return v.persistent || !v.active() }
+
 func (v *vm) picture(node model.NodeName, m *model.VM) {
 	*m = model.VM{
 		UUID: v.ref.UUID, Name: v.ref.Name, Node: node, State: v.state.State, Reason: v.state.Reason, Seen: v.seen,
-		Persistent: v.persistent, Autostart: v.autostart,
+		Persistent: v.isPersistent(), Autostart: v.autostart,
 		VCPUs: v.xml.VCPUs, Memory: v.xml.Memory,
 		CPUPercent: v.rates.cpu, DiskRead: v.rates.read, DiskWrite: v.rates.write, NetRx: v.rates.rx, NetTx: v.rates.tx,
 		Disks: v.disks, NICs: v.nics, Agent: v.xml.Agent, Addresses: v.flat, Snapshots: v.snapshots,

@@ -40,6 +40,7 @@ type watcher struct {
 	shown    []model.VM
 	running  int
 	stale    bool // shown and running must be made again
+	setsOnce bool // what is asked of all domains at once is known of some
 }
 
 func newWatcher(inv *Inventory, n *fleet.Node) *watcher {
@@ -142,6 +143,7 @@ func (w *watcher) events(ctx context.Context, conn *virt.Conn) {
 			w.mu.Lock()
 			if v := w.vms[e.UUID]; v != nil {
 				v.wanted = true
+				v.doubted = v.doubted || e.Kind == virt.EventLifecycle // it may have been defined, or its definition taken away
 			}
 			w.mu.Unlock()
 			signal(w.look)

@@ -175,3 +175,24 @@ func TestSnapshotQuestion(t *testing.T) {
 		t.Error(q)
 	}
 }
+
+func TestRollbackQuestionSaysWhatTheVMIs(t *testing.T) {
+	j := model.Job{VM: "u", VMName: "web", From: "node1", To: "node2"}
+	on := func(node model.NodeName, s model.DomainState) []model.VM {
+		return []model.VM{{UUID: "u", Node: node, State: s}}
+	}
+	if got := rollbackQuestion(j, nil); got != "Undo the move of web and leave it on node1?" {
+		t.Error(got)
+	}
+	j.Switched = true
+	for want, vms := range map[string][]model.VM{
+		"while it runs":    on("node2", model.StateRunning),
+		"paused, as it is": on("node2", model.StatePaused),
+		"off, as it is":    on("node2", model.StateShutoff),
+		"as it is":         on("node1", model.StateRunning),
+	} {
+		if got := rollbackQuestion(j, vms); got != "Send web back from node2 to node1 "+want+"?" {
+			t.Error(got)
+		}
+	}
+}

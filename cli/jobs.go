@@ -157,12 +157,34 @@ func newConfirmCommand(a *app) *cobra.Command {
 	return a.addOutput(cmd)
 }
 
+// rollbackQuestion says what a rollback would be, and what the VM is meanwhile.
+func rollbackQuestion(j model.Job, vms []model.VM) string {
+	if !j.Switched {
+		return fmt.Sprintf("Undo the move of %s and leave it on %s?", j.VMName, j.From)
+	}
+	how := "as it is"
+	for _, v := range vms {
+		if v.UUID != j.VM || v.Node != j.To {
+			continue
+		}
+		switch v.State {
+		case model.StateRunning, model.StateBlocked:
+			how = "while it runs"
+		case model.StatePaused:
+			how = "paused, as it is"
+		case model.StateShutoff:
+			how = "off, as it is"
+		}
+	}
+	return fmt.Sprintf("Send %s back from %s to %s %s?", j.VMName, j.To, j.From, how)
+}
+
 func newRollbackCommand(a *app) *cobra.Command {
 	var yes, restore bool
 	cmd := &cobra.Command{
-		Use: "rollback ID", Short: "Take a move back: undo it, or send the VM home while it runs", Args: exactly("a job"),
-		Long: "Take a move back. Before its switch it is undone; after it the VM is sent home while\n" +
-			"it runs. Neither loses anything. If the guest has died on the target,\n" +
+		Use: "rollback ID", Short: "Take a move back: undo it, or send the VM home", Args: exactly("a job"),
+		Long: "Take a move back. Before its switch it is undone; after it the VM is sent home, running\n" +
+			"if it runs. Neither loses anything. If the guest has died on the target,\n" +
 			"--restore-source boots the source's frozen disks: what was written since the switch\n" +
 			"is lost, the target is fenced first, and the VM's name must be typed.",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -177,11 +199,7 @@ func newRollbackCommand(a *app) *cobra.Command {
 				if restore {
 					return a.restore(cmd.Context(), e, j)
 				}
-				question := fmt.Sprintf("Undo the move of %s and leave it on %s?", j.VMName, j.From)
-				if j.Switched {
-					question = fmt.Sprintf("Send %s back from %s to %s while it runs?", j.VMName, j.To, j.From)
-				}
-				if err := a.ask(question, yes); err != nil {
+				if err := a.ask(rollbackQuestion(j, e.Snapshot().VMs), yes); err != nil {
 					return err
 				}
 				after := e.Last(j.ID)

@@ -66,6 +66,21 @@ func TestOfflineMoveSpeaksOfNoMemory(t *testing.T) {
 	}
 }
 
+// A guest that is paused for its memory does not run, and how long it may stand
+// still at the switch is no question any more.
+func TestOnlineMoveIsPausedForItsMemory(t *testing.T) {
+	for _, size := range sizes[:2] {
+		d := moved(t, runs, model.ModeOnline, "", func(s *uitest.Script) *uitest.Script { return s.Copy("node1", "node2", 1, 0.5) })
+		d.size(size[0], size[1]).sees("paused here").lacks("running here", "then a pause", "d pause")
+		d = moved(t, runs, model.ModeLive, "", func(s *uitest.Script) *uitest.Script { return s.Copy("node1", "node2", 1, 0.5) })
+		d.size(size[0], size[1]).sees("running here", "then a pause of about")
+		d = moved(t, runs, model.ModeLive, "", func(s *uitest.Script) *uitest.Script {
+			return s.Copy("node1", "node2", 1, 1).Phase(model.PhaseMemory, model.PhaseOK, "").Phase(model.PhaseGate, model.PhaseActive, "")
+		})
+		d.size(size[0], size[1]).sees("all of it is across").lacks("to go", "then a pause", "no forecast")
+	}
+}
+
 // Who is asked about a VM is told what it is now: nothing runs that did not.
 func TestQuestionsSayWhatTheVMIs(t *testing.T) {
 	for name, tt := range map[string]struct {

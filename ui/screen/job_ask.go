@@ -76,8 +76,11 @@ func (s *Job) cannotPause() string {
 	if why := s.cannotTune(); why != "" {
 		return why
 	}
-	if !movesMemory(s.job) {
+	switch {
+	case !movesMemory(s.job):
 		return "in this mode the guest is off at the switch"
+	case s.job.Mode == model.ModeOnline:
+		return "in this mode the guest stands still while its memory goes over"
 	}
 	return ""
 }

@@ -168,6 +168,8 @@ func (s *Job) endLine(w int) string {
 	th, p := s.env.Theme, s.job.Progress
 	to, look := timeToGo(s.job), th.Lead
 	switch {
+	case across(s.job):
+		to, look = "all of it is across", th.Muted
 	case s.env.FreshReading(p.At) == Lost:
 		to, look = "no forecast: the numbers are too old", th.Warn
 	case p.Diverging != "":
@@ -176,7 +178,7 @@ func (s *Job) endLine(w int) string {
 		to, look = "no forecast yet", th.Muted
 	}
 	pause := ""
-	if p.Downtime > 0 && s.env.FreshReading(p.At) != Lost {
+	if p.Downtime > 0 && !across(s.job) && s.job.Mode != model.ModeOnline && s.env.FreshReading(p.At) != Lost {
 		pause = ", then a pause of about " + text.Duration(p.Downtime)
 	}
 	age := model.Age(p.At, s.env.Now)

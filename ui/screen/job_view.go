@@ -94,8 +94,13 @@ func (s *Job) sides() (from, to side) {
 	if j.State == model.JobAwaiting && owner == j.To {
 		state = s.guest()
 	}
-	if owner == j.From && down(j) && moves(j.State) {
-		state = model.StateShutoff
+	if owner == j.From && moves(j.State) {
+		switch {
+		case down(j):
+			state = model.StateShutoff
+		case j.Mode == model.ModeOnline && phaseOf(j, model.PhaseMemory).Status == model.PhaseActive:
+			state = model.StatePaused // for as long as its memory goes over
+		}
 	}
 	l := domainLook(th, state)
 	here := side{l.sign, l.word + " here", l.style}

@@ -91,6 +91,11 @@ func down(j model.Job) bool {
 	return !movesMemory(j) && (wasOff(j) || phaseOf(j, model.PhaseStop).Status == model.PhaseOK)
 }
 
+// across tells that nothing is to be copied any more.
+func across(j model.Job) bool {
+	return j.Switched || phaseOf(j, model.PhaseGate).Status != model.PhaseWaiting
+}
+
 // overall is how much of all data is across, and false if that is not known.
 func overall(j model.Job) (float64, bool) {
 	if j.Switched {
@@ -157,7 +162,7 @@ func phaseTime(p model.Phase, now time.Time) (time.Duration, bool) {
 func timeToGo(j model.Job) string {
 	p := j.Progress
 	switch {
-	case p == nil || j.State != model.JobRunning:
+	case p == nil || j.State != model.JobRunning || across(j):
 		return ""
 	case p.Diverging != "":
 		return "will not converge: " + name(p.Diverging)

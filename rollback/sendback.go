@@ -22,6 +22,12 @@ func CanSendBack(v journal.View, dst model.DomainStatus) (model.Mode, error) {
 	}
 	switch classify(dst) {
 	case running, paused:
+		if classify(dst) == paused && wasPaused(v) && sharesDisks(p) {
+			// QEMU's images stay inactive until the guest runs or they are exported;
+			// before QEMU 10 it aborts when it is to hand them over once more.
+			return "", fmt.Errorf("%s came to %s paused, with disks on shared storage: QEMU before 10 dies when such a VM is sent on before it has run, and the guest's memory is lost: resume it on %s, and roll back while it runs",
+				p.VMName, p.To, p.To)
+		}
 		if p.Mode == model.ModeOffline || p.Mode == model.ModeBlock {
 			// It need not stop again, nor go in passes, unless live is refused.
 			return model.ModeLive, nil

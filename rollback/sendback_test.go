@@ -41,3 +41,26 @@ E3k  running  -> chose
 		}
 	}
 }
+
+// A VM that came paused, and has not run since, is only sent on where its disks
+// are copied: QEMU would abort over shared ones, and take the memory with it.
+func TestPausedOnSharedStorageRunsBeforeItIsSentBack(t *testing.T) {
+	for _, tt := range []struct {
+		was, is  string
+		decision model.DiskDecision
+		ok       bool
+	}{
+		{"pu", "pu", model.DiskShared, false},
+		{"pu", "running", model.DiskShared, true},
+		{"pu", "pu", model.DiskCopy, true},
+		{"running", "pu", model.DiskShared, true},
+	} {
+		v := keepView(t, "E3")
+		v.Plan.Mode, v.Plan.Was = model.ModeLive, words[tt.was]
+		v.Plan.Disks = []model.DiskPlan{{Decision: tt.decision}}
+		_, err := CanSendBack(v, words[tt.is])
+		if (err == nil) != tt.ok || err != nil && !strings.Contains(err.Error(), "resume it on "+string(v.Plan.To)) {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+}

@@ -43,6 +43,8 @@ func (s *Job) guestLine(w int) string {
 	switch {
 	case wasOff(j):
 		words = "it is off, and stays so"
+	case j.Switched:
+		words = "boots on " + name(j.To)
 	case down(j):
 		words = "is shut down, and boots on " + name(j.To)
 	}

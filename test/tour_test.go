@@ -21,6 +21,19 @@ type tmuxTerminal struct {
 	socket, conf string
 }
 
+// newTerminal makes one that ends with the test.
+func newTerminal(t *testing.T, name string) *tmuxTerminal {
+	t.Helper()
+	c := &tmuxTerminal{t: t, socket: fmt.Sprintf("horcrux-%s-%d", name, os.Getpid()), conf: filepath.Join(t.TempDir(), "tmux.conf")}
+	// A session that ends too soon must leave its last words on the screen, and a
+	// new one must not meet a server that goes with the last.
+	if err := os.WriteFile(c.conf, []byte("set -g remain-on-exit failed\nset -g exit-empty off\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = exec.Command("tmux", "-L", c.socket, "kill-server").Run() })
+	return c
+}
+
 func (c *tmuxTerminal) tmux(args ...string) string {
 	c.t.Helper()
 	out, err := exec.Command("tmux", append([]string{"-L", c.socket, "-f", c.conf}, args...)...).CombinedOutput()
@@ -118,19 +131,13 @@ func TestConsoleTour(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c := &tmuxTerminal{t: t, socket: fmt.Sprintf("horcrux-tour-%d", os.Getpid()), conf: filepath.Join(t.TempDir(), "tmux.conf")}
-	// A session that ends too soon must leave its last words on the screen, and a
-	// new one must not meet a server that goes with the last.
-	if err := os.WriteFile(c.conf, []byte("set -g remain-on-exit failed\nset -g exit-empty off\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	c := newTerminal(t, "tour")
 	command := fmt.Sprintf("ssh -tt -i %s -o UserKnownHostsFile=%s root@%s env LANG=C.UTF-8 TERM=screen-256color XDG_STATE_HOME=%s/state %s/horcrux --config %s/config.toml",
 		l.KeyPath(), l.KnownHostsPath(), jump.Address, there, there, there)
 	open := func() {
 		c.tmux("new-session", "-d", "-s", "c", "-x", "120", "-y", "40", command)
 		c.press("", "3 nodes up", "web")
 	}
-	t.Cleanup(func() { _ = exec.Command("tmux", "-L", c.socket, "kill-server").Run() })
 	open()
 
 	for _, size := range [][2]string{{"80", "24"}, {"200", "60"}, {"120", "40"}} {
@@ -159,6 +166,7 @@ func TestConsoleTour(t *testing.T) {
 		c.dismiss("acts on web")
 	}
 	c.acts(l)
+	c.serial()
 	c.press("m", "PRE-FLIGHT", "made at")
 	c.press("Enter", "web to node", "pre-flight")
 	c.tmux("kill-session", "-t", "c") // the line drops in the middle of the move

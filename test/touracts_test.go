@@ -111,3 +111,13 @@ func (c *tmuxTerminal) acts(l *lab.Lab) {
 	state("shut off")
 	start()
 }
+
+// serial talks to the guest of the VM web over its serial line, and comes back.
+func (c *tmuxTerminal) serial() {
+	c.t.Helper()
+	c.press("c", "console of web; ctrl-] leaves it")
+	c.press("Enter", "#")
+	c.tmux("send-keys", "-t", "c", "-l", `echo "lab-$((6 * 7)) of $(cat /proc/sys/kernel/ostype)"`)
+	c.press("Enter", "lab-42 of Linux")
+	c.press("C-]", "back from the console of web", "NODES", "VMS  1")
+}

@@ -19,6 +19,7 @@ type DomainStats struct {
 type VCPUStat struct {
 	State string // running, blocked, offline
 	Time  time.Duration
+	Timed bool // the host gave its time
 }
 
 // BlockStat are the counters of one disk; sizes are bytes.

@@ -134,6 +134,9 @@ type VMFacts struct {
 	// BaseRAM is the RAM of the running QEMU in bytes, as it says; 0 if nobody
 	// asked. It is asked for of VMs without KVM only.
 	BaseRAM uint64
+	// NeverRan tells of a paused guest whose vCPUs have used no time since its
+	// QEMU was started: another move has brought it paused, or it was started so.
+	NeverRan bool
 	// Altered are names in the definition that are not shown as the host has them.
 	Altered []string
 	// Console is the name of the console that asks.

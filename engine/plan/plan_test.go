@@ -153,9 +153,12 @@ func TestFindings(t *testing.T) {
 		{"E4 same name", func(in *input) { in.dst.Hostname = "NODE1.example" }, "same-host", model.Fail, "both have the host name", "host name of its own"},
 		{"host UUID unknown", func(in *input) { in.dst.HostUUID = "" }, "same-host", model.Warn, "not certain", ""},
 
-		{"E10 paused by the user", func(in *input) { in.vm.Status = state(model.StatePaused, "user") }, "state", model.Warn, "paused (user); it stays paused on the target. If a move brought it to node1 paused", "resume it for a moment"},
+		{"E10 paused by the user", func(in *input) { in.vm.Status = state(model.StatePaused, "user") }, "state", model.Pass, "paused (user); it stays paused on the target", ""},
+		{"paused, and has not run since it came", func(in *input) {
+			in.vm.Status, in.vm.NeverRan = state(model.StatePaused, "user"), true
+		}, "state", model.Fail, "has not run since it came to node1", "resume it on node1"},
 		{"paused, nothing shared", func(in *input) {
-			in.vm.Status = state(model.StatePaused, "user")
+			in.vm.Status, in.vm.NeverRan = state(model.StatePaused, "user"), true
 			in.vm.Domain.Disks = in.vm.Domain.Disks[:1]
 		}, "state", model.Pass, "paused (user); it stays paused", ""},
 		{"paused by a move", func(in *input) { in.vm.Status = state(model.StatePaused, "migration") }, "state", model.Fail, "another move has left it so", "recover"},

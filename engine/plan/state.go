@@ -25,11 +25,10 @@ func stateRule(f *facts) []model.Finding {
 	case model.StatePaused:
 		shares := slices.ContainsFunc(f.disks, func(d model.DiskPlan) bool { return d.Decision == model.DiskShared && !d.ReadOnly })
 		switch {
-		case goodPauses[st.Reason] && shares:
-			// Its images stay inactive until it runs, and are not to be made so twice;
-			// no host says whether it has run.
-			return one(warn(id, title, fmt.Sprintf("%s; it stays paused on the target. If a move brought it to %s paused and it has not run since, QEMU before 10 dies at the end of this one, and its memory is lost", st, f.src.Name),
-				"if so, resume it for a moment, then move it"))
+		case goodPauses[st.Reason] && shares && f.vm.NeverRan:
+			// Its images stay inactive until it runs, and are not to be made so twice.
+			return one(fail(id, title, fmt.Sprintf("%s, and has not run since it came to %s: QEMU before 10 dies at the end of the move of such a VM whose disks are shared, and its memory is lost", st, f.src.Name),
+				fmt.Sprintf("resume it on %s for some seconds, then move it", f.src.Name)))
 		case goodPauses[st.Reason]:
 			return one(pass(id, title, "%s; it stays paused on the target", st))
 		case st.Reason == "migration" || strings.HasPrefix(st.Reason, "postcopy"):

@@ -3,6 +3,7 @@ package survey
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,6 +31,13 @@ func vmFacts(ctx context.Context, n *fleet.Node, vm model.UUID) (plan.VMFacts, e
 		f.ActiveXML, err = c.XML(ctx, vm, virt.XMLOptions{Secure: true})
 		return err
 	})
+	if f.Status.State == model.StatePaused {
+		g.Go(func() error {
+			stats, err := c.Stats(ctx, vm)
+			f.NeverRan = err == nil && neverRan(stats.VCPUs) // without them the plan says less
+			return nil
+		})
+	}
 	g.Go(func() (err error) {
 		f.Snapshots, err = c.SnapshotCount(ctx, vm)
 		return err
@@ -60,6 +68,11 @@ func vmFacts(ctx context.Context, n *fleet.Node, vm model.UUID) (plan.VMFacts, e
 		f.BaseRAM, _ = c.BaseRAM(ctx, vm) // without it the plan says less, and is as right
 	}
 	return f, disks(ctx, c, vm, &f)
+}
+
+// neverRan tells that no vCPU has used any time, where each of them is timed.
+func neverRan(vcpus []model.VCPUStat) bool {
+	return len(vcpus) > 0 && !slices.ContainsFunc(vcpus, func(v model.VCPUStat) bool { return !v.Timed || v.Time > 0 })
 }
 
 // domain takes over what the rules of a plan need.

@@ -118,7 +118,7 @@ func decodeBalloon(s *model.DomainStats, field string, p libvirt.TypedParam) {
 func decodeVCPU(v *model.VCPUStat, field string, p libvirt.TypedParam) {
 	switch field {
 	case "time":
-		v.Time = nanoseconds(p)
+		v.Time, v.Timed = nanoseconds(p), true
 	case "state":
 		switch number(p) {
 		case 0:

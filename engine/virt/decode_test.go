@@ -34,7 +34,7 @@ func TestDecodeStats(t *testing.T) {
 		At: now, UUID: "27547765-b6ef-4c65-94e7-2576667b0d5a",
 		State:   model.DomainStatus{State: model.StatePaused, Reason: "migration", At: now},
 		CPUTime: 5 * time.Second, BalloonCurrent: 1 << 20, BalloonMaximum: 2 << 20, RSS: 512 << 10,
-		VCPUs: []model.VCPUStat{{State: "running", Time: 7}, {State: "blocked"}},
+		VCPUs: []model.VCPUStat{{State: "running", Time: 7, Timed: true}, {State: "blocked"}},
 		Blocks: []model.BlockStat{{
 			Target: "vda", Path: "/x", ReadRequests: 1, ReadBytes: 2, WriteRequests: 3, WriteBytes: 4,
 			FlushRequests: 5, Errors: 6, Capacity: 7, Allocation: 8, Physical: 9,

@@ -136,7 +136,7 @@ func (m keyed) move(t *testing.T, c *console, s *subject, n int) {
 		want, owner = "undone", from
 		k.untilGood("is being copied", func(s string) bool { return percent(s, "DISKS") > 0 })
 		k.answer("a", "abort the move?", "y")
-		k.until("is undone", "undone, the VM is where it was")
+		k.until("is undone", "undone, "+from+" has the VM")
 	}
 	if m.end != aborted {
 		k.passed(t, s.want)

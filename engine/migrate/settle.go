@@ -173,7 +173,12 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 	if err := j.Journal.Append(journal.Record{Kind: journal.RolledBack}); err != nil {
 		return j.person(rollback.Decision{Owner: rollback.Source, Why: err.Error()}, cause)
 	}
-	j.phase(model.PhaseUndo, model.PhaseOK, string(j.plan.From)+" has the VM as before")
+	died := j.died(ctx)
+	if died == "" {
+		j.phase(model.PhaseUndo, model.PhaseOK, string(j.plan.From)+" has the VM as before")
+	} else {
+		j.phase(model.PhaseUndo, model.PhaseOK, string(j.plan.From)+" has the VM, which is off")
+	}
 	r := model.Result{
 		Outcome: model.OutcomeUndone, Owner: j.plan.From, Reason: cause.Error(), Duration: j.Now().Sub(j.started),
 		Next: "mend the cause, then move it again",
@@ -187,7 +192,7 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 	if len(out.Debts) > 0 {
 		r.Next = fmt.Sprintf("once %s answers again, run: horcrux recover", j.plan.To)
 	}
-	if died := j.died(ctx); died != "" {
+	if died != "" {
 		r.Reason += "; " + died
 		r.Next = fmt.Sprintf("its disks are on %s as the guest left them: look why it ended, and start it there: virsh start %s; %s",
 			j.plan.From, shellescape.Quote(j.plan.VMName), r.Next)
@@ -195,10 +200,10 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 	return r
 }
 
-// died tells of a guest that ran before the move and does not run after it was
-// taken back: nothing of the move did that, and it is not started unasked.
+// died tells of a guest that was live before the move and is not after it was
+// taken back: it is not started unasked.
 func (j *Job) died(ctx context.Context) string {
-	if j.plan.Was.State != model.StateRunning {
+	if !j.plan.Was.Live() {
 		return ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)

@@ -285,7 +285,10 @@ func outcomeWords(e *Env, j model.Job) (string, theme.Style) {
 	case model.OutcomeRefused:
 		return theme.SignFail + " refused, nothing was changed", th.Bad
 	case model.OutcomeUndone:
-		return theme.SignBack + " undone, the VM is where it was", th.Warn
+		if j.Switched {
+			return theme.SignBack + " rolled back, " + text.Or(name(j.Result.Owner), "the source") + " has the VM", th.OK
+		}
+		return theme.SignBack + " undone, " + text.Or(name(j.Result.Owner), "the source") + " has the VM", th.Warn
 	}
 	if j.State == model.JobAwaiting {
 		return theme.SignPass + " moved, waits for your word", th.OK

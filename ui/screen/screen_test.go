@@ -173,6 +173,23 @@ func TestWhere(t *testing.T) {
 	}
 }
 
+// TestOutcomeWords: what was taken back before the guest ran elsewhere is not
+// what was sent back because somebody wished it.
+func TestOutcomeWords(t *testing.T) {
+	for _, c := range []struct {
+		job  model.Job
+		want string
+	}{
+		{model.Job{State: model.JobUndone, From: "a", Result: &model.Result{Outcome: model.OutcomeUndone, Owner: "a"}}, "undone, a has the VM"},
+		{model.Job{State: model.JobUndone, From: "a", Switched: true, Result: &model.Result{Outcome: model.OutcomeUndone, Owner: "a"}}, "rolled back, a has the VM"},
+		{model.Job{State: model.JobAwaiting, From: "a", Switched: true, Result: &model.Result{Outcome: model.OutcomeDone, Owner: "b"}}, "waits for your word"},
+	} {
+		if got, _ := outcomeWords(&Env{Theme: plainTheme}, c.job); !strings.Contains(got, c.want) {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
 // TestLooksDiffer makes sure that no two states look alike without colour.
 func TestLooksDiffer(t *testing.T) {
 	seen := map[string]string{}

@@ -27,13 +27,15 @@ Subsystem sftp /usr/lib/openssh/sftp-server
 `
 
 // qemuConfig switches off what needs a whole machine: a security driver, a
-// mount namespace and control groups of its own. Which user QEMU runs as, and
-// who owns the images meanwhile and afterwards, is as Debian has it.
+// QEMU user, a mount namespace and control groups of its own.
 const qemuConfig = `security_driver = "none"
-user = "libvirt-qemu"
-group = "libvirt-qemu"
+user = "root"
+group = "root"
 namespaces = []
 cgroup_controllers = []
+remember_owner = 0
+swtpm_user = "root"
+swtpm_group = "root"
 `
 
 const libvirtdConfig = `host_uuid = "%s"

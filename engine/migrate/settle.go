@@ -203,7 +203,7 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 // died tells of a guest that was live before the move and is not after it was
 // taken back: it is not started unasked.
 func (j *Job) died(ctx context.Context) string {
-	if !j.plan.Was.Live() {
+	if was := j.plan.Was.State; was != model.StateRunning && was != model.StatePaused {
 		return ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)

@@ -31,6 +31,12 @@ const (
 	ModeBlock   Mode = "block"
 )
 
+// MovesMemory tells that a move of this mode sends the memory of a running
+// guest; f is how a block move ends.
+func (m Mode) MovesMemory(f Finish) bool {
+	return m != ModeOffline && (m != ModeBlock || f != FinishStop)
+}
+
 // Modes lists them in the order in which they are offered.
 var Modes = []Mode{ModeLive, ModeOnline, ModeOffline, ModeBlock}
 

@@ -9,7 +9,7 @@ import (
 
 // MovesMemory tells that a move sends the memory of a running guest.
 func MovesMemory(r model.Request) bool {
-	return r.Mode == model.ModeLive || r.Mode == model.ModeOnline || r.Mode == model.ModeBlock && r.Options.Finish != model.FinishStop
+	return r.Mode.MovesMemory(r.Options.Finish)
 }
 
 // older tells that a version is known and below another.

@@ -72,13 +72,11 @@ func memory(j model.Job) transfer {
 
 // movesMemory tells that the guest's memory goes over, not only its disks.
 func movesMemory(j model.Job) bool {
-	switch j.Mode {
-	case model.ModeOffline:
-		return false
-	case model.ModeBlock:
-		return j.Plan == nil || j.Plan.Options.Finish != model.FinishStop
+	var finish model.Finish
+	if j.Plan != nil {
+		finish = j.Plan.Options.Finish
 	}
-	return true
+	return j.Mode.MovesMemory(finish)
 }
 
 // wasOff tells that the VM was off when the move began, so that it stays off.

@@ -36,7 +36,7 @@ func TestChaos(t *testing.T) {
 		seed = v
 	}
 	c := newConsole(t, "parallel_per_node = 4", `shutdown_timeout = "20s"`, "force_off = true")
-	x := &chaos{t: t, c: c, rng: rand.New(rand.NewPCG(seed, 0x486f7263727578)), seed: seed, faults: map[string]int{}, outcomes: map[string]int{}, moved: map[string]int{}, longest: map[string]time.Duration{}}
+	x := &chaos{t: t, c: c, rng: rand.New(rand.NewPCG(seed, 0x486f7263727578)), seed: seed, faults: map[string]int{}, outcomes: map[string]int{}, moved: map[string]int{}, longest: map[string]pause{}}
 	specs := chaosVMs
 	if n <= 2*chaosDefault {
 		specs = specs[:2]
@@ -73,8 +73,14 @@ type chaos struct {
 	faults, outcomes, moved       map[string]int
 	// longest pause of a guest that no fault killed, by the way it was moved;
 	// of a guest that was not moved in that round under "not moved".
-	longest map[string]time.Duration
+	longest map[string]pause
 	broken  bool
+}
+
+// pause is how long no copy ran, and in what.
+type pause struct {
+	time.Duration
+	in string
 }
 
 // chaosPaths are the ways of a move's data, drawn apart from its mode. The
@@ -315,11 +321,11 @@ func (x *chaos) round(n int) {
 		}
 	}
 	for _, s := range x.all {
-		way := "not moved"
+		way, in := "not moved", s.Name
 		if i := slices.IndexFunc(round, func(a *attempt) bool { return a.s == s }); i >= 0 {
-			way = round[i].way.name
+			way, in = round[i].way.name, round[i].String()
 		}
-		bad = append(bad, x.check(ctx, s, killed, way)...)
+		bad = append(bad, x.check(ctx, s, killed, way, in)...)
 	}
 	bad = append(bad, x.c.quiet()...)
 	if len(bad) == 0 {
@@ -341,8 +347,8 @@ func (x *chaos) round(n int) {
 
 // check judges one VM. A guest that was killed is started first: by hand, on
 // the one node that has it, which is what its admin would do.
-func (x *chaos) check(ctx context.Context, s *subject, killed bool, way string) []string {
-	pause := s.watch.LongestPause()
+func (x *chaos) check(ctx context.Context, s *subject, killed bool, way, in string) []string {
+	stood := pause{s.watch.LongestPause(), in}
 	if s.want == "running" {
 		for _, p := range the.Where(ctx, s.Name) {
 			if !p.Known || p.State == "running" {
@@ -353,7 +359,7 @@ func (x *chaos) check(ctx context.Context, s *subject, killed bool, way string) 
 			}
 			if p.State == "shut off" {
 				s.boots++
-				pause = 0
+				stood.Duration = 0
 				if _, err := s.owner(ctx); err != nil {
 					return []string{err.Error()}
 				}
@@ -365,7 +371,9 @@ func (x *chaos) check(ctx context.Context, s *subject, killed bool, way string) 
 		if err := the.WaitVM(ctx, s.Name); err != nil {
 			return []string{err.Error()}
 		}
-		x.longest[way] = max(x.longest[way], pause)
+		if stood.Duration > x.longest[way].Duration {
+			x.longest[way] = stood
+		}
 	}
 	_, bad := s.judge(ctx)
 	return bad
@@ -506,7 +514,7 @@ func (x *chaos) report(took time.Duration) {
 		b.WriteString("  ----\n")
 	}
 	for _, w := range slices.Sorted(maps.Keys(x.longest)) {
-		fmt.Fprintf(&b, "  %s: longest time without a running copy, of guests that nobody killed: %s\n", w, x.longest[w].Round(time.Millisecond))
+		fmt.Fprintf(&b, "  %s: longest time without a running copy, of guests that nobody killed: %s (%s)\n", w, x.longest[w].Round(time.Millisecond), x.longest[w].in)
 	}
 	if x.violations > 0 {
 		fmt.Fprintf(&b, "  again: make chaos N=%d SEED=%d\n", x.moves, x.seed)

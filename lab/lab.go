@@ -27,6 +27,8 @@ type Lab struct {
 	mu    sync.Mutex // guards log, VMs and hosts
 	log   io.Writer
 	hosts map[string]int // process 1 of each host that was on at the last look
+
+	procs procList
 }
 
 // Node is one host of a lab.

@@ -34,7 +34,9 @@ type QEMU struct {
 // QEMUs lists all QEMU processes in all hosts from the machine's process list,
 // within milliseconds and without asking libvirt. Processes by which libvirt
 // probes QEMU are left out.
-func (l *Lab) QEMUs() []QEMU {
+func (l *Lab) QEMUs() []QEMU { return l.qemus(false) }
+
+func (l *Lab) qemus(quick bool) []QEMU {
 	nodes := map[string]string{}
 	var out []QEMU
 	for node, pid := range l.hostPIDs() {
@@ -42,12 +44,9 @@ func (l *Lab) QEMUs() []QEMU {
 			nodes[ns] = node
 		}
 	}
-	// Only a process that is named like QEMU is looked at closely: this is done
-	// every 50 ms, on machines with hundreds of others.
-	named := func(comm string) bool { return strings.HasPrefix(comm, "qemu-system-") }
-	for _, p := range namedProcesses(named, func(p process) bool { return nodes[p.PIDNS] != "" && p.isQEMU() && !p.dead() }) {
+	for _, p := range l.procs.qemus(quick) {
 		uuid, ok := p.option("-uuid")
-		if !ok {
+		if !ok || nodes[p.PIDNS] == "" {
 			continue
 		}
 		_, incoming := p.option("-incoming")
@@ -65,9 +64,7 @@ func (l *Lab) hostPIDs() map[string]int {
 	if len(known) == len(l.Nodes) {
 		whole := true
 		for node, pid := range known {
-			p, ok := readProcess(pid)
-			dir, prefix, name, host := p.hostArgs()
-			whole = whole && ok && host && !p.dead() && dir == l.paths.dir && prefix == l.paths.prefix && name == node
+			whole = whole && l.isHost(node, pid)
 		}
 		if whole {
 			return known
@@ -78,6 +75,23 @@ func (l *Lab) hostPIDs() map[string]int {
 	l.hosts = found
 	l.mu.Unlock()
 	return found
+}
+
+// hostPID is that of one host, 0 if it is off.
+func (l *Lab) hostPID(node string) int {
+	l.mu.Lock()
+	pid := l.hosts[node]
+	l.mu.Unlock()
+	if pid != 0 && l.isHost(node, pid) {
+		return pid
+	}
+	return l.hostPIDs()[node]
+}
+
+func (l *Lab) isHost(node string, pid int) bool {
+	p, ok := readProcess(pid)
+	dir, prefix, name, host := p.hostArgs()
+	return ok && host && !p.dead() && dir == l.paths.dir && prefix == l.paths.prefix && name == node
 }
 
 // UUID gives the UUID of a VM of the lab by name; a UUID stands for itself.

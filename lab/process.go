@@ -44,11 +44,7 @@ func parseStat(b []byte) (comm string, state byte, ok bool) {
 	return string(b[open+1 : end]), b[end+2], true
 }
 
-func readProcess(pid int) (process, bool) { return readNamed(pid, nil) }
-
-// readNamed reads a process whose name is wanted, and no more than its name of
-// any other.
-func readNamed(pid int, named func(comm string) bool) (process, bool) {
+func readProcess(pid int) (process, bool) {
 	base := "/proc/" + strconv.Itoa(pid)
 	stat, err := os.ReadFile(base + "/stat")
 	if err != nil {
@@ -59,9 +55,6 @@ func readNamed(pid int, named func(comm string) bool) (process, bool) {
 	if p.Comm, p.State, ok = parseStat(stat); !ok {
 		return process{}, false
 	}
-	if named != nil && !named(p.Comm) {
-		return p, false
-	}
 	p.PIDNS, _ = os.Readlink(base + "/ns/pid")
 	if cmd, err := os.ReadFile(base + "/cmdline"); err == nil && len(cmd) > 0 {
 		p.Args = strings.Split(strings.TrimRight(string(cmd), "\x00"), "\x00")
@@ -71,9 +64,7 @@ func readNamed(pid int, named func(comm string) bool) (process, bool) {
 
 // processes lists the machine's processes for which keep is true. Those that
 // end while it looks are left out.
-func processes(keep func(process) bool) []process { return namedProcesses(nil, keep) }
-
-func namedProcesses(named func(comm string) bool, keep func(process) bool) []process {
+func processes(keep func(process) bool) []process {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -84,7 +75,7 @@ func namedProcesses(named func(comm string) bool, keep func(process) bool) []pro
 		if err != nil {
 			continue
 		}
-		if p, ok := readNamed(pid, named); ok && keep(p) {
+		if p, ok := readProcess(pid); ok && keep(p) {
 			out = append(out, p)
 		}
 	}
@@ -104,7 +95,7 @@ func hostProcesses(p paths) map[string]int {
 }
 
 // PID is the machine's number of the host's process 1, or 0 if it is off.
-func (n *Node) PID() int { return hostProcesses(n.lab.paths)[n.Name] }
+func (n *Node) PID() int { return n.lab.hostPID(n.Name) }
 
 // Running tells whether the host is on.
 func (n *Node) Running() bool { return n.PID() != 0 }

@@ -1,10 +1,10 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -60,7 +60,7 @@ func (l *Lab) Watch(vm string) *Watch {
 }
 
 // Sample looks once and adds what it saw to Samples.
-func (w *Watch) Sample() Sample { return w.sample(w.lab.QEMUs()) }
+func (w *Watch) Sample() Sample { return w.sample(w.lab.qemus(true)) }
 
 func (w *Watch) sample(all []QEMU) Sample {
 	s := Sample{}
@@ -108,7 +108,7 @@ func RunAll(ctx context.Context, every time.Duration, all ...*Watch) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			qemus := all[0].lab.QEMUs()
+			qemus := all[0].lab.qemus(true)
 			for _, w := range all {
 				w.sample(qemus)
 			}
@@ -173,15 +173,21 @@ func (w *Watch) LongestPause() time.Duration {
 // vcpuTime sums up the processor time of the vCPU threads, which QEMU names
 // "CPU 0/TCG" or "CPU 0/KVM". It is 0 for a process that is gone.
 func vcpuTime(pid int) int64 {
-	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*")
+	tasks := "/proc/" + strconv.Itoa(pid) + "/task"
+	dir, err := os.Open(tasks)
+	if err != nil {
+		return 0
+	}
+	tids, _ := dir.Readdirnames(-1)
+	dir.Close()
 	var sum int64
-	for _, t := range tasks {
-		comm, err := os.ReadFile(t + "/comm")
-		if err != nil || !strings.HasPrefix(string(comm), "CPU ") {
+	var buf [128]byte
+	for _, tid := range tids {
+		if comm, ok := slurp(tasks+"/"+tid+"/comm", buf[:]); !ok || !bytes.HasPrefix(comm, []byte("CPU ")) {
 			continue
 		}
-		stat, err := os.ReadFile(t + "/schedstat")
-		if err != nil {
+		stat, ok := slurp(tasks+"/"+tid+"/schedstat", buf[:])
+		if !ok {
 			continue
 		}
 		first, _, _ := strings.Cut(string(stat), " ")

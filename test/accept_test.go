@@ -146,7 +146,7 @@ func (b breaking) run(t *testing.T) {
 	x.id = strings.TrimSpace(o.out)
 	pid := 0
 	if b.at == "" {
-		c.copied(x.id)
+		c.copied(x.id, "disk")
 	} else {
 		if !c.wrote(x.id, b.at, 2*time.Minute) {
 			t.Fatalf("job %s did not write %s: %v", x.id, b.at, c.records(x.id))

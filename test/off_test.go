@@ -4,8 +4,6 @@ package test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -71,8 +69,7 @@ var diskReading = regexp.MustCompile(`"disk_total":([1-9][0-9]*),"disk_processed
 
 // share tells how much of the disks is over, by the newest reading of the job.
 func (c *console) share(id string) (percent int) {
-	b, _ := os.ReadFile(filepath.Join(c.state, "horcrux", "jobs", id, "events.jsonl"))
-	for _, m := range diskReading.FindAllSubmatch(b, -1) {
+	for _, m := range diskReading.FindAllSubmatch(c.events(id), -1) {
 		total, _ := strconv.Atoi(string(m[1]))
 		over, _ := strconv.Atoi(string(m[2]))
 		percent = over * 100 / total

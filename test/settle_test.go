@@ -39,16 +39,17 @@ func marked(t *testing.T, vm, node, id string) {
 	})
 }
 
-// overAMebibyte finds a reading of that many bytes of disk gone over.
-var overAMebibyte = regexp.MustCompile(`"disk_processed":[1-9][0-9]{6}`)
+// events are what a job told so far, a line each.
+func (c *console) events(id string) []byte {
+	b, _ := os.ReadFile(filepath.Join(c.state, "horcrux", "jobs", id, "events.jsonl"))
+	return b
+}
 
-// copied waits until bytes have gone over.
-func (c *console) copied(id string) {
+// copied waits until bytes of a disk have gone over, or of memory ("mem").
+func (c *console) copied(id, what string) {
 	c.t.Helper()
-	until(c.t, "job "+id+" copies", 2*time.Minute, func() bool {
-		b, _ := os.ReadFile(filepath.Join(c.state, "horcrux", "jobs", id, "events.jsonl"))
-		return overAMebibyte.Match(b)
-	})
+	overAMebibyte := regexp.MustCompile(`"` + what + `_processed":[1-9][0-9]{6}`)
+	until(c.t, "job "+id+" copies", 2*time.Minute, func() bool { return overAMebibyte.Match(c.events(id)) })
 }
 
 // lose deletes the journal of a job and all that belongs to it.
@@ -78,7 +79,7 @@ func TestTwoConsoles(t *testing.T) {
 	one, two := newConsole(t), newConsole(t)
 	id := one.start("q1", "node2")
 	marked(t, "q1", "node1", id)
-	one.copied(id)
+	one.copied(id, "disk")
 	var vms []struct {
 		Name, Node, Job string
 		Mark            *struct {
@@ -123,7 +124,7 @@ func TestJournalLostInTheCopy(t *testing.T) {
 	watched(t, "q1", func() {
 		id := c.start("q1", "node2")
 		marked(t, "q1", "node1", id)
-		c.copied(id)
+		c.copied(id, "disk")
 		c.kill(id)
 		c.lose(id)
 		if _, err := c.settleAll(time.Minute); err != nil {
@@ -169,7 +170,7 @@ func TestConsoleLost(t *testing.T) {
 	began := time.Now()
 	id := one.start("q1", "node2")
 	marked(t, "q1", "node1", id)
-	one.copied(id)
+	one.copied(id, "disk")
 	one.kill(id)
 	until(t, "libvirt has noticed", time.Minute, func() bool {
 		info, err := the.Node("node1").Virsh(t.Context(), "domjobinfo", "q1")
@@ -303,7 +304,7 @@ func TestDebtIsPaidAtFirstContact(t *testing.T) {
 	watched(t, "q1", func() {
 		id := c.start("q1", "node2")
 		marked(t, "q1", "node1", id)
-		c.copied(id)
+		c.copied(id, "disk")
 		if err := node2.Kill(t.Context(), lab.Of(lab.Libvirtd)); err != nil {
 			t.Fatal(err)
 		}

@@ -3,8 +3,6 @@
 package test
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -154,9 +152,5 @@ func TestPathSSH(t *testing.T) {
 // logged tells whether a job's log has a line with these words.
 func (c *console) logged(id, words string) bool {
 	c.t.Helper()
-	b, err := os.ReadFile(filepath.Join(c.state, "horcrux", "jobs", id, "events.jsonl"))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return strings.Contains(string(b), words)
+	return strings.Contains(string(c.events(id)), words)
 }

@@ -41,6 +41,7 @@ func (a *app) console(ctx context.Context) error {
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(consoleGC)
 	}
+	a.profile()
 	if because := a.plainly(cfg); because != "" {
 		return ui.Plain(ctx, e, a.out, time.Now, because)
 	}

@@ -46,7 +46,11 @@ type app struct {
 
 	toasts  []toast // what is said for a while
 	history history
-	hot     []model.UUID  // as the engine was told last
+	sees    screen.Sight  // what the page on top shows
+	told    *model.Sight  // as the engine was told last
+	keyAt   time.Time     // of the last sign of a person
+	away    bool          // none for a while
+	blurred bool          // the terminal has lost the focus
 	slots   chan struct{} // pre-flights under way at the same time
 	tick    tickState
 	armed   time.Time // of a first ctrl-c
@@ -77,6 +81,7 @@ func newApp(ctx context.Context, s engine.Service, o Options) *app {
 		a.profile = colorprofile.ASCII
 	}
 	m := o.Config.Migration
+	a.keyAt = a.now()
 	a.env = &screen.Env{
 		Cluster: s.Snapshot(), Now: a.now(), Poll: o.Config.PollInterval, Theme: a.theme(),
 		Defaults: engine.Defaults(m), DefaultMode: model.Mode(m.Mode), Hidden: map[string]bool{},
@@ -126,6 +131,12 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 func (a *app) handle(msg tea.Msg) tea.Cmd {
+	switch msg.(type) {
+	case tea.KeyPressMsg, tea.PasteMsg, tea.MouseWheelMsg, tea.MouseClickMsg, tea.FocusMsg, tea.WindowSizeMsg, tea.ResumeMsg:
+		a.present()
+	case tea.BlurMsg:
+		a.blurred = true
+	}
 	switch m := msg.(type) {
 	case tea.KeyPressMsg:
 		return a.key(m.String(), m.Key().Text)
@@ -182,6 +193,7 @@ func (a *app) handle(msg tea.Msg) tea.Cmd {
 			return nil
 		}
 		a.tick.due = time.Time{}
+		a.rest()
 		return a.renew()
 	case tea.ResumeMsg:
 		return a.renew()

@@ -99,10 +99,24 @@ func Open(cfg config.Config, o Options) (*Engine, error) {
 	return e, nil
 }
 
+// closeWithin bounds Close. Connections take a second to end with calls on the
+// way; whatever takes longer ends with the process.
+const closeWithin = 1500 * time.Millisecond
+
 // Close ends the connections.
 func (e *Engine) Close() error {
-	e.inv.Close()
-	e.fleet.Close()
+	done := make(chan struct{})
+	go func() {
+		e.inv.Close()
+		e.fleet.Close()
+		close(done)
+	}()
+	t := time.NewTimer(closeWithin)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+	}
 	e.book.close()
 	return nil
 }

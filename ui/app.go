@@ -35,6 +35,7 @@ type app struct {
 	listen func(source) tea.Cmd
 
 	env   *screen.Env
+	exit  *exit
 	stack []screen.Screen // the page on top is the last
 	modal modal
 	// asked are the questions of logins, question the one in the modal.
@@ -70,6 +71,7 @@ func newApp(ctx context.Context, s engine.Service, o Options) *app {
 		},
 		listen:  func(s source) tea.Cmd { return s.next },
 		slots:   make(chan struct{}, 4),
+		exit:    newExit(),
 		profile: colorprofile.TrueColor,
 		dark:    o.Config.UI.Theme != "light",
 		ascii:   o.Config.UI.ASCII || !speaksUTF8(env),

@@ -117,7 +117,7 @@ func (a *app) execute(line string) (cmd tea.Cmd, wrong string) {
 	}
 	switch words[0] {
 	case "quit", "q":
-		return tea.Quit, ""
+		return a.quit(), ""
 	case "jobs":
 		return a.apply([]screen.Intent{screen.OpenJobs{}}), ""
 	case "log":

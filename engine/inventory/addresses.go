@@ -65,7 +65,7 @@ func (w *watcher) addressQuestions() []addressQuestion {
 		v.addressPause = min(max(2*v.addressPause, addressAge), addressRest)
 		pause := v.addressPause
 		if !named {
-			pause = max(pause, apart(id, seldom(addressAge, size)))
+			pause = max(pause, apart(v.lot, seldom(addressAge, size)))
 		}
 		v.addressAfter = now.Add(pause)
 		q := addressQuestion{id: id, agent: v.xml.Agent == model.AgentConnected && now.After(v.agentAfter)}

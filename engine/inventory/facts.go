@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"hash/fnv"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -245,7 +243,8 @@ func (w *watcher) wantedXMLs() []model.UUID {
 	return append(first, then...)
 }
 
-// xmlOld gives the age from which a definition is read again. It differs between
+// xmlOld gives the age from which a definition is read again, to be called under
+// the lock. It differs between
 // VMs that nobody looks at, so that those that were read together at the start
 // are not all due together.
 func (w *watcher) xmlOld() func(model.UUID) time.Duration {
@@ -262,16 +261,12 @@ func (w *watcher) xmlOld() func(model.UUID) time.Duration {
 		if _, row := s.rows[id]; row {
 			return xmlRest
 		}
-		return apart(id, unseen)
+		return apart(w.vms[id].lot, unseen)
 	}
 }
 
-// apart is something between half of d and d, for each VM another.
-func apart(id model.UUID, d time.Duration) time.Duration {
-	h := fnv.New32a()
-	_, _ = io.WriteString(h, string(id))
-	return d/2 + d/2/256*time.Duration(h.Sum32()%256)
-}
+// apart is something between half of d and d, by the lot that a VM has drawn.
+func apart(lot uint8, d time.Duration) time.Duration { return d/2 + d/2/256*time.Duration(lot) }
 
 func (w *watcher) seeing() *sight {
 	w.mu.Lock()

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -131,8 +132,12 @@ func (w *watcher) read(parent context.Context, conn *virt.Conn, q question) {
 	var wg sync.WaitGroup
 	news := None
 	if q.load {
+		w.mu.Lock()
+		w.loadAt = time.Now() // even if there is none to be had
+		w.mu.Unlock()
 		wg.Go(func() {
-			if load, err := conn.Load(ctx); err == nil {
+			load, err := conn.Load(ctx)
+			if _, answered := virt.Code(err); err == nil || answered {
 				w.loaded(load, time.Now())
 			}
 		})
@@ -212,7 +217,7 @@ func (w *watcher) listed(refs []virt.DomainRef, at time.Time) News {
 		there[r.UUID] = struct{}{}
 		v := w.vms[r.UUID]
 		if v == nil {
-			v = &vm{ref: r, wanted: true, doubted: true, hintAt: at}
+			v = &vm{ref: r, lot: uint8(rand.Uint32()), wanted: true, doubted: true, hintAt: at}
 			w.vms[r.UUID], w.order, news = v, nil, Urgent
 		}
 		if v.ref != r {
@@ -265,13 +270,18 @@ func (w *watcher) counted(s *model.DomainStats) News {
 	return Seen
 }
 
+// loaded takes in the load of the host; a driver without one gives an empty one.
 func (w *watcher) loaded(l virt.HostLoad, at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.seen = at
+	if l.CPUTotal == 0 && l.MemTotal == 0 {
+		return
+	}
 	if total := l.CPUTotal - w.load.CPUTotal; w.load.CPUTotal > 0 && total > 0 && l.CPUBusy >= w.load.CPUBusy {
 		w.percent = min(100*float64(l.CPUBusy-w.load.CPUBusy)/float64(total), 100)
 	}
-	w.load, w.loadAt, w.seen = l, at, at
+	w.load = l
 }
 
 // forgetRates keeps a gap in the connection from looking like one long average.

@@ -13,6 +13,7 @@ import (
 // vm is what is known of one domain; the watcher's lock guards it.
 type vm struct {
 	ref    virt.DomainRef
+	lot    uint8 // drawn by chance, so that VMs listed together are not always read together
 	seen   time.Time
 	state  model.DomainState // empty until the host has told
 	reason string

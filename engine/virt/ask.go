@@ -16,6 +16,9 @@ import (
 const ownSerials = 1 << 31
 
 const (
+	procLibVersion     = 157
+	procCPUStats       = 227
+	procMemoryStats    = 228
 	procListAllDomains = 273
 	procAllStats       = 344
 )
@@ -68,6 +71,14 @@ func errorIn(p []byte) error {
 		return libvirt.ErrUnsupported
 	}
 	return libvirt.Error{Code: code, Message: string(words)}
+}
+
+func words32(all ...uint32) []byte {
+	b := make([]byte, 0, 4*len(all))
+	for _, v := range all {
+		b = binary.BigEndian.AppendUint32(b, v)
+	}
+	return b
 }
 
 func appendText[T ~string](b []byte, s T) []byte {

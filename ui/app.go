@@ -36,6 +36,7 @@ type app struct {
 
 	env   *screen.Env
 	exit  *exit
+	pulse *pulse
 	stack []screen.Screen // the page on top is the last
 	modal modal
 	// asked are the questions of logins, question the one in the modal.
@@ -129,6 +130,7 @@ func (a *app) Init() tea.Cmd {
 func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	cmd := a.handle(msg)
 	a.heat()
+	a.pulse.beat()
 	return a, tea.Batch(cmd, a.schedule())
 }
 

@@ -70,6 +70,7 @@ func Run(ctx context.Context, s engine.Service, o Options) error {
 		opts = append(opts, tea.WithColorProfile(colorprofile.ASCII))
 	}
 	p := tea.NewProgram(a, opts...)
+	a.pulse = newPulse(p)
 
 	defer a.exit.heedSignals(p)()
 

@@ -12,7 +12,7 @@ const (
 	addressAge = 30 * time.Second
 	// addressEach is how often it is looked for addresses that are due; new
 	// definitions and rows that come into view have it looked at once.
-	addressEach = 10 * time.Second
+	addressEach = 20 * time.Second
 	// addressRest is how long at most a guest that nobody looks at is not asked.
 	addressRest = 5 * time.Minute
 	// agentRest is how long an agent that did not answer is left alone.

@@ -20,7 +20,7 @@ const (
 	hostAge  = 10 * time.Minute
 	showFor  = 250 * time.Millisecond // how long new facts wait for company
 	hintEach = time.Second            // looks for facts that are still missing
-	oldEach  = 5 * time.Second        // looks for old facts
+	oldEach  = 10 * time.Second       // looks for old facts
 	// wantedGap is between questions for all domains of a node, because of new ones.
 	wantedGap = 3 * time.Second
 	// startTries is how often a host is asked for a start that it does not know.

@@ -4,7 +4,7 @@ import "time"
 
 const (
 	// idle is the interval for nodes on which nothing is looked at, and of the
-	// figures of nodes that are on screen.
+	// figures of nodes that are on screen, in a small cluster.
 	idle = 2 * time.Second
 	// rows is the interval of VMs on screen.
 	rows = time.Second
@@ -45,7 +45,7 @@ func paceFor(s situation) pace {
 		return pace{s.interval, s.interval, s.interval, s.interval}
 	}
 	p := pace{
-		close: s.interval, shown: max(s.interval, rows), load: max(s.interval, idle),
+		close: s.interval, shown: max(s.interval, rows), load: max(s.interval, min(stretched(idle, s.size, 2*fewVMs), resting)),
 		sweep: max(s.interval, stretched(idle, s.size, fewUnseen)),
 	}
 	if s.all || s.deaf {

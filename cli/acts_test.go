@@ -178,14 +178,14 @@ func TestSnapshotQuestion(t *testing.T) {
 
 func TestRollbackQuestionSaysWhatTheVMIs(t *testing.T) {
 	j := model.Job{VM: "u", VMName: "web", From: "node1", To: "node2"}
-	on := func(node model.NodeName, s model.DomainState) []model.VM {
-		return []model.VM{{UUID: "u", Node: node, State: s}}
+	on := func(node model.NodeName, s model.DomainState) []*model.VM {
+		return []*model.VM{{UUID: "u", Node: node, State: s}}
 	}
 	if got := rollbackQuestion(j, nil); got != "Undo the move of web and leave it on node1?" {
 		t.Error(got)
 	}
 	j.Switched = true
-	for want, vms := range map[string][]model.VM{
+	for want, vms := range map[string][]*model.VM{
 		"while it runs":    on("node2", model.StateRunning),
 		"paused, as it is": on("node2", model.StatePaused),
 		"off, as it is":    on("node2", model.StateShutoff),

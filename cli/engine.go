@@ -134,7 +134,7 @@ func findVM(c model.Cluster, what string) (model.VM, error) {
 			continue
 		}
 		if string(v.UUID) == strings.ToLower(what) || v.Name == what || (qualified && string(v.Node) == node && v.Name == name) {
-			hits = append(hits, v)
+			hits = append(hits, *v)
 		}
 	}
 	switch len(hits) {

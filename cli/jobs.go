@@ -158,7 +158,7 @@ func newConfirmCommand(a *app) *cobra.Command {
 }
 
 // rollbackQuestion says what a rollback would be, and what the VM is meanwhile.
-func rollbackQuestion(j model.Job, vms []model.VM) string {
+func rollbackQuestion(j model.Job, vms []*model.VM) string {
 	if !j.Switched {
 		return fmt.Sprintf("Undo the move of %s and leave it on %s?", j.VMName, j.From)
 	}

@@ -49,7 +49,7 @@ func newVMsCommand(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withCluster(cmd.Context(), func(e *engine.Engine) error {
 				c := e.Snapshot()
-				vms := []model.VM{}
+				vms := []*model.VM{}
 				for _, v := range c.VMs {
 					if all || !v.Tombstone {
 						vms = append(vms, v)
@@ -60,7 +60,7 @@ func newVMsCommand(a *app) *cobra.Command {
 				}
 				var rows [][]string
 				for _, v := range vms {
-					rows = append(rows, vmRow(v))
+					rows = append(rows, vmRow(*v))
 				}
 				a.table([]string{"VM", "NODE", "STATE", "VCPU", "MEMORY", "DISKS", "AGENT", "ADDRESS", "JOB", "UUID"}, rows)
 				return nil

@@ -99,10 +99,24 @@ func Open(cfg config.Config, o Options) (*Engine, error) {
 	return e, nil
 }
 
+// closeWithin bounds Close. Connections take a second to end with calls on the
+// way; whatever takes longer ends with the process.
+const closeWithin = 1500 * time.Millisecond
+
 // Close ends the connections.
 func (e *Engine) Close() error {
-	e.inv.Close()
-	e.fleet.Close()
+	done := make(chan struct{})
+	go func() {
+		e.inv.Close()
+		e.fleet.Close()
+		close(done)
+	}()
+	t := time.NewTimer(closeWithin)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+	}
 	e.book.close()
 	return nil
 }
@@ -112,8 +126,10 @@ func (e *Engine) Close() error {
 func (e *Engine) Wait(ctx context.Context) error { return e.inv.Wait(ctx) }
 
 // Snapshot is the newest inventory, with the jobs that have hold of VMs.
-func (e *Engine) Snapshot() model.Cluster {
-	c := e.inv.Snapshot()
+func (e *Engine) Snapshot() model.Cluster { return e.complete(e.inv.Snapshot()) }
+
+// complete adds what the journals on this machine know.
+func (e *Engine) complete(c model.Cluster) model.Cluster {
 	e.mu.Lock()
 	jobs := e.latest
 	e.mu.Unlock()
@@ -123,17 +139,17 @@ func (e *Engine) Snapshot() model.Cluster {
 // withMarks tells the marks of this console from those of others.
 func withMarks(c model.Cluster, own string) model.Cluster {
 	cloned := false
-	for i := range c.VMs {
-		v := &c.VMs[i]
-		if v.Mark == nil {
+	for i, v := range c.VMs {
+		if v.Mark == nil || v.Mark.Ours == (v.Mark.Console == own) {
 			continue
 		}
 		if !cloned {
 			c.VMs, cloned = slices.Clone(c.VMs), true
 		}
-		m := *v.Mark
+		w, m := *v, *v.Mark
 		m.Ours = m.Console == own
-		c.VMs[i].Mark = &m
+		w.Mark = &m
+		c.VMs[i] = &w
 	}
 	return c
 }
@@ -151,9 +167,8 @@ func withJobs(c model.Cluster, js []model.Job) model.Cluster {
 	if len(held)+len(bound)+len(incoming) == 0 {
 		return c
 	}
-	var vms []model.VM
-	for i := range c.VMs {
-		v := &c.VMs[i]
+	var vms []*model.VM
+	for i, v := range c.VMs {
 		j, ok := held[v.UUID]
 		mine := ok && !v.Tombstone
 		arriving := v.State == model.StatePaused &&
@@ -164,10 +179,12 @@ func withJobs(c model.Cluster, js []model.Job) model.Cluster {
 		if vms == nil {
 			vms = slices.Clone(c.VMs)
 		}
-		vms[i].Arriving = arriving
+		w := *v
+		w.Arriving = arriving
 		if mine {
-			vms[i].Job = j.ID
+			w.Job = j.ID
 		}
+		vms[i] = &w
 	}
 	if vms != nil {
 		c.VMs = vms
@@ -178,10 +195,9 @@ func withJobs(c model.Cluster, js []model.Job) model.Cluster {
 // around gathers what tells a copy that is being built from the VM: where moves
 // of any console are bound for, what waits for a migration to come in, and
 // which of those run somewhere.
-func around(vms []model.VM) (bound map[model.UUID]model.NodeName, incoming, running map[model.UUID]bool) {
+func around(vms []*model.VM) (bound map[model.UUID]model.NodeName, incoming, running map[model.UUID]bool) {
 	bound, incoming, running = map[model.UUID]model.NodeName{}, map[model.UUID]bool{}, map[model.UUID]bool{}
-	for i := range vms {
-		v := &vms[i]
+	for _, v := range vms {
 		// The source has the mark of any console, and is alive until the switch.
 		if m := v.Mark; m != nil && m.Role == model.RoleMoving && m.From == v.Node && (v.State == model.StateRunning || v.State == model.StatePaused) {
 			bound[v.UUID] = m.To
@@ -236,15 +252,12 @@ func (e *Engine) job(id model.JobID) (model.Job, error) {
 // jobsEvery is how soon a change of a job is seen.
 const jobsEvery = 250 * time.Millisecond
 
-// A picture of ten thousand VMs takes milliseconds, and their nodes have news
-// many times a second: making it takes at most one part in looksRest of the time,
-// unless it would be older than looksApart.
-const (
-	looksRest  = 100
-	looksApart = time.Second
-)
+// looksRest bounds what pictures of the cluster cost, whatever the news: making
+// one takes at most one part in so many of the time.
+const looksRest = 50
 
-// Watch sends an update at once and then whenever something changed.
+// Watch sends an update at once and then whenever something changed: soon for
+// what is urgent, after a while for figures, later for what nobody sees.
 func (e *Engine) Watch(ctx context.Context) <-chan Update {
 	out := make(chan Update, 1)
 	go func() {
@@ -256,11 +269,14 @@ func (e *Engine) Watch(ctx context.Context) <-chan Update {
 		defer tick.Stop()
 		changed, stop := e.inv.Subscribe()
 		defer stop()
-		var again <-chan time.Time // when the cluster is looked at again, if it has changed
-		var next time.Time
-		later := func() {
-			if again == nil {
-				again = time.After(time.Until(next))
+		again := time.NewTimer(0) // when the cluster is looked at again
+		defer again.Stop()
+		last, next := time.Now(), time.Now() // the last look, and the soonest moment for another
+		due := next                          // zero when none is due
+		by := func(at time.Time) {
+			if at = later(at, next); due.IsZero() || at.Before(due) {
+				due = at
+				again.Reset(time.Until(at))
 			}
 		}
 		for {
@@ -272,22 +288,23 @@ func (e *Engine) Watch(ctx context.Context) <-chan Update {
 			case sink <- pending:
 				pending = Update{}
 			case <-changed:
-				later()
-			case <-again:
-				began := time.Now()
-				c := e.Snapshot()
-				pending.Cluster, again = &c, nil
-				next = time.Now().Add(min(time.Since(began)*looksRest, looksApart))
+				_, gap := e.inv.News()
+				by(last.Add(gap))
+			case <-again.C:
+				due, last = time.Time{}, time.Now()
+				c := e.complete(e.inv.Show())
+				pending.Cluster = &c
+				next = time.Now().Add(time.Since(last) * looksRest)
 			case <-e.desk.changed:
 				pending.Questions = e.desk.list()
 			case <-tick.C:
 				if e.maintenance.Changed() {
-					later()
+					by(last)
 				}
 				if js, now, err := e.jobs(); err == nil && now != turn {
 					turn = now
 					pending.Jobs = orEmpty(js)
-					later()
+					by(last)
 				}
 			case <-ctx.Done():
 				return
@@ -295,6 +312,13 @@ func (e *Engine) Watch(ctx context.Context) <-chan Update {
 		}
 	}()
 	return out
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func orEmpty(js []model.Job) []model.Job {

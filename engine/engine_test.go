@@ -43,7 +43,10 @@ func TestCopiesThatAreNotTheVM(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			in := model.Cluster{VMs: tt.vms}
+			var in model.Cluster
+			for i := range tt.vms {
+				in.VMs = append(in.VMs, &tt.vms[i])
+			}
 			got := withJobs(in, tt.jobs)
 			for i, want := range tt.want {
 				if got.VMs[i].Arriving != want {

@@ -12,10 +12,10 @@ func TestFindOrphans(t *testing.T) {
 	mark := func(job, console string, role model.MarkRole) *model.Mark {
 		return &model.Mark{Job: model.JobID(job), Console: console, Role: role, From: "node1", To: "node2"}
 	}
-	vm := func(uuid, node string, state model.DomainState, reason string, m *model.Mark) model.VM {
-		return model.VM{UUID: model.UUID(uuid), Name: "vm" + uuid, Node: model.NodeName(node), State: state, Reason: reason, Mark: m}
+	vm := func(uuid, node string, state model.DomainState, reason string, m *model.Mark) *model.VM {
+		return &model.VM{UUID: model.UUID(uuid), Name: "vm" + uuid, Node: model.NodeName(node), State: state, Reason: reason, Mark: m}
 	}
-	c := model.Cluster{VMs: []model.VM{
+	c := model.Cluster{VMs: []*model.VM{
 		vm("1", "node1", model.StateRunning, "booted", nil),
 		vm("2", "node1", model.StateRunning, "booted", mark("known1", "me", model.RoleMoving)),
 		vm("3", "node1", model.StateRunning, "booted", mark("lost11", "me", model.RoleMoving)),

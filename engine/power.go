@@ -104,7 +104,7 @@ func (e *Engine) onVM(ctx context.Context, act string, vm model.UUID, node model
 		return do(c)
 	})
 	e.record(act, node, name, began, err)
-	e.inv.Refresh()
+	e.inv.Ask(node, vm)
 	return err
 }
 
@@ -116,8 +116,8 @@ func (e *Engine) node(name model.NodeName) (*fleet.Node, error) {
 	return n, nil
 }
 
-// Hot names the VMs that are looked at closely.
-func (e *Engine) Hot(vms ...model.UUID) { e.inv.SetHot(vms...) }
+// Look says what a person has before the eyes.
+func (e *Engine) Look(s model.Sight) { e.inv.Look(s) }
 
 // Console connects to the serial console of a VM.
 func (e *Engine) Console(ctx context.Context, vm model.UUID, node model.NodeName, force bool) (io.ReadWriteCloser, error) {

@@ -71,9 +71,9 @@ type Service interface {
 	// newest first.
 	Note(line model.LogEntry)
 	Log(ctx context.Context, n int) ([]model.LogEntry, error)
-	// Hot names the VMs that are looked at closely: their nodes are read at the
-	// polling interval, the others more slowly.
-	Hot(vms ...model.UUID)
+	// Look says what a person has before the eyes: that is read often, the rest
+	// slowly, as libvirt tells of changes by itself.
+	Look(s model.Sight)
 	// Answer replies to one of Update.Questions; nil answers decline it, and it
 	// is not put again until Reconnect.
 	Answer(id string, answers []string) error

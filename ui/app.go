@@ -35,6 +35,8 @@ type app struct {
 	listen func(source) tea.Cmd
 
 	env   *screen.Env
+	exit  *exit
+	pulse *pulse
 	stack []screen.Screen // the page on top is the last
 	modal modal
 	// asked are the questions of logins, question the one in the modal.
@@ -46,7 +48,11 @@ type app struct {
 
 	toasts  []toast // what is said for a while
 	history history
-	hot     []model.UUID  // as the engine was told last
+	sees    screen.Sight  // what the page on top shows
+	told    *model.Sight  // as the engine was told last
+	keyAt   time.Time     // of the last sign of a person
+	away    bool          // none for a while
+	blurred bool          // the terminal has lost the focus
 	slots   chan struct{} // pre-flights under way at the same time
 	tick    tickState
 	armed   time.Time // of a first ctrl-c
@@ -66,6 +72,7 @@ func newApp(ctx context.Context, s engine.Service, o Options) *app {
 		},
 		listen:  func(s source) tea.Cmd { return s.next },
 		slots:   make(chan struct{}, 4),
+		exit:    newExit(),
 		profile: colorprofile.TrueColor,
 		dark:    o.Config.UI.Theme != "light",
 		ascii:   o.Config.UI.ASCII || !speaksUTF8(env),
@@ -77,6 +84,7 @@ func newApp(ctx context.Context, s engine.Service, o Options) *app {
 		a.profile = colorprofile.ASCII
 	}
 	m := o.Config.Migration
+	a.keyAt = a.now()
 	a.env = &screen.Env{
 		Cluster: s.Snapshot(), Now: a.now(), Poll: o.Config.PollInterval, Theme: a.theme(),
 		Defaults: engine.Defaults(m), DefaultMode: model.Mode(m.Mode), Hidden: map[string]bool{},
@@ -122,10 +130,17 @@ func (a *app) Init() tea.Cmd {
 func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	cmd := a.handle(msg)
 	a.heat()
+	a.pulse.beat()
 	return a, tea.Batch(cmd, a.schedule())
 }
 
 func (a *app) handle(msg tea.Msg) tea.Cmd {
+	switch msg.(type) {
+	case tea.KeyPressMsg, tea.PasteMsg, tea.MouseWheelMsg, tea.MouseClickMsg, tea.FocusMsg, tea.WindowSizeMsg, tea.ResumeMsg:
+		a.present()
+	case tea.BlurMsg:
+		a.blurred = true
+	}
 	switch m := msg.(type) {
 	case tea.KeyPressMsg:
 		return a.key(m.String(), m.Key().Text)
@@ -182,6 +197,7 @@ func (a *app) handle(msg tea.Msg) tea.Cmd {
 			return nil
 		}
 		a.tick.due = time.Time{}
+		a.rest()
 		return a.renew()
 	case tea.ResumeMsg:
 		return a.renew()

@@ -36,9 +36,9 @@ func TestCommandLine(t *testing.T) {
 
 func TestSameNameOnTwoNodes(t *testing.T) {
 	c := uitest.World(uitest.Epoch)
-	twin := c.VMs[0]
+	twin := *c.VMs[0]
 	twin.UUID, twin.Node = uitest.UUID(99), "node2"
-	c.VMs = append(c.VMs, twin)
+	c.VMs = append(c.VMs, &twin)
 	d := drive(t, c, nil).press(":").typed("vm web01").press("enter")
 	d.sees("node1/web01, node2/web01")
 	d.press("ctrl+u").typed("vm node2/web01").press("enter").sees("node        node2")

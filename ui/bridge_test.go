@@ -157,7 +157,7 @@ func hostileWorld(t testing.TB, s string) *driver {
 	}
 	c.Nodes[1].Name, c.Nodes[1].State = model.NodeName("n"+s), model.NodeBusy
 	c.VMs = c.VMs[:1]
-	v := &c.VMs[0]
+	v := c.VMs[0]
 	v.Name, v.Reason, v.Addresses, v.State = s, s, []string{s, s}, model.DomainState(s)
 	v.Disks = []model.Disk{{Target: s, Source: s, Format: s, Cache: s, Capacity: 1}}
 	v.NICs = []model.NIC{{Target: s, MAC: s, Model: s, Type: s, Source: s, Addresses: []string{s}}}
@@ -209,9 +209,11 @@ func BenchmarkUpdateView10000(b *testing.B) {
 			var later []model.Cluster // every VM has another load each time
 			for i := range 8 {
 				next := c
-				next.VMs = append([]model.VM(nil), c.VMs...)
+				next.VMs = append([]*model.VM(nil), c.VMs...)
 				for k := range next.VMs {
-					next.VMs[k].CPUPercent += float64((k*17 + i*29) % 5)
+					v := *next.VMs[k]
+					v.CPUPercent += float64((k*17 + i*29) % 5)
+					next.VMs[k] = &v
 				}
 				later = append(later, next)
 			}

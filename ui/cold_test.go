@@ -23,7 +23,7 @@ func moved(t *testing.T, n int, mode model.Mode, there model.DomainState, script
 	if err != nil {
 		t.Fatal(err)
 	}
-	vm := &c.VMs[n-1]
+	vm := c.VMs[n-1]
 	j := uitest.Fold(model.Job{
 		ID: "fdxpl5", VM: vm.UUID, VMName: vm.Name, From: "node1", To: "node2", Mode: mode,
 		State: model.JobStarting, Started: began, By: "root", Plan: &p,

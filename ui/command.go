@@ -64,7 +64,7 @@ func (a *app) complete(line string) []widget.Completion {
 	switch {
 	case len(words) == 1 && (words[0] == "migrate" || words[0] == "vm" || powerVerb(words[0]) != ""):
 		for i := range a.env.Cluster.VMs {
-			if v := &a.env.Cluster.VMs[i]; !v.Tombstone {
+			if v := a.env.Cluster.VMs[i]; !v.Tombstone {
 				add(text.Clean(v.Name), text.Clean(string(v.Node))+", "+text.Clean(string(v.State)))
 			}
 		}
@@ -117,7 +117,7 @@ func (a *app) execute(line string) (cmd tea.Cmd, wrong string) {
 	}
 	switch words[0] {
 	case "quit", "q":
-		return tea.Quit, ""
+		return a.quit(), ""
 	case "jobs":
 		return a.apply([]screen.Intent{screen.OpenJobs{}}), ""
 	case "log":
@@ -198,7 +198,7 @@ func (a *app) onJob(what, id string) (tea.Cmd, string) {
 func findVM(e *screen.Env, s string) (model.VM, string) {
 	var found []model.VM
 	for i := range e.Cluster.VMs {
-		v := &e.Cluster.VMs[i]
+		v := e.Cluster.VMs[i]
 		if !v.Tombstone && (v.Name == s || string(v.Node)+"/"+v.Name == s || string(v.UUID) == strings.ToLower(s)) {
 			found = append(found, *v)
 		}

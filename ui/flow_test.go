@@ -124,10 +124,10 @@ func TestCursorFollowsTheVM(t *testing.T) {
 	c := uitest.World(d.now)
 	for i := range c.VMs {
 		if c.VMs[i].Name == "web02" { // it has moved, and leaves a tombstone
-			left := c.VMs[i]
+			left := *c.VMs[i]
 			left.Tombstone, left.State = true, model.StateShutoff
 			c.VMs[i].Node = "node2"
-			c.VMs = append([]model.VM{left}, c.VMs...)
+			c.VMs = append([]*model.VM{&left}, c.VMs...)
 			break
 		}
 	}
@@ -281,6 +281,7 @@ func TestAges(t *testing.T) {
 // TestNoTickWhenNothingMoves makes sure that an idle console draws nothing.
 func TestNoTickWhenNothingMoves(t *testing.T) {
 	d := drive(t, model.Cluster{At: uitest.Epoch}, nil)
+	d.pass(restAfter) // the last timer is for the person's absence
 	if len(d.timers) != 0 {
 		t.Fatalf("%d timers run while nothing changes", len(d.timers))
 	}

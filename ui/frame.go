@@ -41,7 +41,7 @@ func (a *app) tooSmall() bool { return frameFor(a.w, a.h).tooSmall }
 // View implements tea.Model.
 func (a *app) View() tea.View {
 	v := tea.NewView(a.content())
-	v.AltScreen = true
+	v.AltScreen, v.ReportFocus = true, true
 	v.WindowTitle = a.windowTitle()
 	if a.opt.Config.UI.Mouse {
 		v.MouseMode = tea.MouseModeCellMotion

@@ -208,7 +208,7 @@ func loaded(d *driver) *driver {
 			n.Maintenance = d.app.env.Cluster.Nodes[k].Maintenance
 		}
 		for k := range c.VMs {
-			v := &c.VMs[k]
+			v := c.VMs[k]
 			wave := float64((i*7+k*13)%19) / 19
 			v.CPUPercent *= 0.3 + wave
 			v.DiskWrite, v.NetRx, v.HostMemory = v.DiskWrite*wave, v.NetRx*(1-wave), uint64(float64(v.Memory)*(0.6+wave/4))

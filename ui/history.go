@@ -74,7 +74,7 @@ func (h *history) with(old map[screen.Target]screen.Series, c *model.Cluster) ma
 		return out
 	}
 	for i := range c.VMs {
-		v := &c.VMs[i]
+		v := c.VMs[i]
 		t := screen.Target{UUID: v.UUID, Node: v.Node}
 		if s := out[t]; keep[t] && h.fresh(t, v.Seen) {
 			s.CPU, s.Memory = grow(s.CPU, v.CPUPercent), grow(s.Memory, float64(v.HostMemory))

@@ -34,7 +34,7 @@ func (a *app) key(key, typed string) tea.Cmd {
 	switch {
 	case a.tooSmall():
 		if key == "q" || key == "ctrl+c" {
-			return tea.Quit
+			return a.quit()
 		}
 		return nil
 	case a.modal.box != nil:
@@ -74,7 +74,7 @@ func (a *app) run(act bind.Action) tea.Cmd {
 	case "suspend":
 		return tea.Suspend
 	case "quit":
-		return tea.Quit
+		return a.quit()
 	default:
 		return a.tell(screen.Do{ID: act.ID})
 	}
@@ -88,7 +88,7 @@ func (a *app) interrupt() tea.Cmd {
 		a.armed = now
 		return a.say(screen.Note, "ctrl-c again leaves the console; moves go on")
 	}
-	return tea.Quit
+	return a.quit()
 }
 
 // paste goes into lines that are typed, and nowhere else.

@@ -25,7 +25,7 @@ func keysDoc() string {
 		"`?` shows the same in the console, with the reason for what cannot be done now.\n"+
 		"What is marked *asks first* has its safe answer as the default; what *wants the name typed* cannot be done by one key.\n")
 	env := newApp(context.Background(), uitest.NewFake(uitest.World(uitest.Epoch), nil), Options{}).env
-	vms := env.Cluster.VMs[:2]
+	vms := []model.VM{*env.Cluster.VMs[0], *env.Cluster.VMs[1]}
 	section(d, "Everywhere", global())
 	section(d, "In every list", bind.Move())
 	for _, p := range []struct {

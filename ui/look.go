@@ -22,22 +22,31 @@ func (a *app) lookedAt() []screen.Target {
 	return out
 }
 
-// heat tells the engine which VMs are looked at closely, when that changed: the
-// page of one VM, and what moves.
+// heat tells the engine what is before the eyes, when that changed: what the page
+// on top shows, and what moves.
 func (a *app) heat() {
-	hot := []model.UUID{}
+	now := model.Sight{Close: []model.UUID{}, Away: a.away || a.blurred}
 	if v, ok := a.top().(*screen.VM); ok {
-		hot = append(hot, v.UUID())
+		now.Close = append(now.Close, v.UUID())
 	}
 	for _, j := range a.env.Jobs {
 		if screen.Ticking(j) {
-			hot = append(hot, j.VM)
+			now.Close = append(now.Close, j.VM)
 		}
 	}
-	if !slices.Equal(hot, a.hot) || a.hot == nil {
-		a.hot = hot
-		a.svc.Hot(hot...)
+	a.sees = screen.Sight{}
+	if s, ok := a.top().(screen.Seer); ok {
+		a.sees = s.Sees()
 	}
+	now.VMs, now.Nodes, now.All = a.sees.VMs, a.sees.Nodes, a.sees.All
+	if a.told == nil || !sameSight(*a.told, now) {
+		a.told = &now
+		a.svc.Look(now)
+	}
+}
+
+func sameSight(a, b model.Sight) bool {
+	return a.All == b.All && a.Away == b.Away && slices.Equal(a.Close, b.Close) && slices.Equal(a.VMs, b.VMs) && slices.Equal(a.Nodes, b.Nodes)
 }
 
 // columns takes which columns of VMs are hidden.

@@ -38,6 +38,7 @@ func Plain(ctx context.Context, s engine.Service, w io.Writer, now func() time.T
 // watchOnce keeps one stream of updates for a printer.
 func watchOnce(ctx context.Context, s engine.Service, p *plain) <-chan engine.Update {
 	if p.ch == nil {
+		s.Look(model.Sight{}) // no figures are printed, and of states libvirt tells
 		p.ch = s.Watch(ctx)
 	}
 	return p.ch
@@ -92,10 +93,12 @@ func (p *plain) cluster(c *model.Cluster) {
 		p.nodes[n.Name] = s
 	}
 	there := make(map[screen.Target]bool, len(c.VMs))
-	for i := range c.VMs {
-		v := &c.VMs[i]
+	for _, v := range c.VMs {
 		t := screen.Target{UUID: v.UUID, Node: v.Node}
 		there[t] = true
+		if v.State == model.StateUnknown {
+			continue // it is being asked about
+		}
 		s := screen.PlainVM(v)
 		if p.vms[t] != s {
 			p.line("VM %s on %s is %s", v.Name, v.Node, s)

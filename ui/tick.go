@@ -19,7 +19,10 @@ type tickState struct {
 // schedule makes sure that the picture is renewed when time alone changes it,
 // and not a moment more often.
 func (a *app) schedule() tea.Cmd {
-	d, ok := nextTick(a.env)
+	d, ok := nextTick(a.env, a.sees.Seen)
+	if t, some := a.restIn(); some && (!ok || t < d) {
+		d, ok = t, true
+	}
 	if t, some := a.toastEnd(); some && (!ok || t < d) {
 		d, ok = t, true
 	}
@@ -36,8 +39,9 @@ func (a *app) schedule() tea.Cmd {
 }
 
 // nextTick is how long the picture of an Env stays true without news: a second
-// while a clock runs or an age is shown, else until the oldest fact is stale.
-func nextTick(e *screen.Env) (time.Duration, bool) {
+// while a clock runs or an age is shown, else until the oldest of the facts that
+// are shown, which were seen at those times, is stale.
+func nextTick(e *screen.Env, facts []time.Time) (time.Duration, bool) {
 	const second = time.Second
 	next, ok := time.Duration(0), false
 	sooner := func(d time.Duration) {
@@ -50,8 +54,7 @@ func nextTick(e *screen.Env) (time.Duration, bool) {
 			sooner(second)
 		}
 	}
-	for i := range e.Cluster.Nodes {
-		seen := e.Cluster.Nodes[i].Seen
+	for _, seen := range facts {
 		age := e.Now.Sub(seen)
 		switch {
 		case seen.IsZero():

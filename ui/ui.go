@@ -14,9 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -72,20 +70,12 @@ func Run(ctx context.Context, s engine.Service, o Options) error {
 		opts = append(opts, tea.WithColorProfile(colorprofile.ASCII))
 	}
 	p := tea.NewProgram(a, opts...)
+	a.pulse = newPulse(p)
 
-	// A lost terminal must end the picture at once; Bubble Tea does not watch it.
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	go func() {
-		select {
-		case <-hup:
-			p.Quit()
-		case <-ctx.Done():
-		}
-	}()
+	defer a.exit.heedSignals(p)()
 
-	last, err := p.Run()
+	r := a.exit.run(p, o.In, o.Out, leaveWithin)
+	last, err := r.model, r.err
 	if l, ok := last.(*app); ok {
 		l.farewell(o.Out)
 	}

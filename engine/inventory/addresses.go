@@ -10,6 +10,9 @@ import (
 
 const (
 	addressAge = 30 * time.Second
+	// addressEach is how often it is looked for addresses that are due; new
+	// definitions and rows that come into view have it looked at once.
+	addressEach = 20 * time.Second
 	// addressRest is how long at most a guest that nobody looks at is not asked.
 	addressRest = 5 * time.Minute
 	// agentRest is how long an agent that did not answer is left alone.
@@ -31,13 +34,9 @@ func (w *watcher) addresses(ctx context.Context, conn *virt.Conn) {
 			asked++
 		}
 		if asked > 0 {
-			w.touched()
+			w.touched(Seen)
 		}
-		wait := addressAge
-		if asked == 0 {
-			wait = hintEach // nothing runs yet, or nothing is known yet
-		}
-		if !pause(ctx, wait, nil) {
+		if !pause(ctx, addressEach, w.guests) {
 			return
 		}
 	}
@@ -49,8 +48,7 @@ type addressQuestion struct {
 }
 
 func (w *watcher) addressQuestions() []addressQuestion {
-	hot, _ := w.inv.hotVMs()
-	now := time.Now()
+	now, size := time.Now(), int(w.inv.size.Load())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var qs []addressQuestion
@@ -58,11 +56,18 @@ func (w *watcher) addressQuestions() []addressQuestion {
 		if !v.active() || v.xmlAt.IsZero() || len(v.xml.NICs) == 0 {
 			continue
 		}
-		if _, seen := hot[id]; !seen && now.Before(v.addressAfter) {
+		_, close := w.sight.close[id]
+		named, age := w.sight.names(id), now.Sub(v.addressAt)
+		if now.Before(v.addressAfter) && !(close && age >= addressAge) && !(named && age >= addressRest) {
 			continue
 		}
+		v.addressAt = now
 		v.addressPause = min(max(2*v.addressPause, addressAge), addressRest)
-		v.addressAfter = now.Add(v.addressPause)
+		pause := v.addressPause
+		if !named {
+			pause = max(pause, apart(v.lot, seldom(addressAge, size)))
+		}
+		v.addressAfter = now.Add(pause)
 		q := addressQuestion{id: id, agent: v.xml.Agent == model.AgentConnected && now.After(v.agentAfter)}
 		for _, n := range v.xml.NICs {
 			q.lease = q.lease || n.Type == "network"

@@ -19,7 +19,8 @@ const (
 	slowAge  = 30 * time.Second
 	hostAge  = 10 * time.Minute
 	showFor  = 250 * time.Millisecond // how long new facts wait for company
-	hintEach = time.Second            // looks for old facts
+	hintEach = time.Second            // looks for facts that are still missing
+	oldEach  = 10 * time.Second       // looks for old facts
 	// wantedGap is between questions for all domains of a node, because of new ones.
 	wantedGap = 3 * time.Second
 	// startTries is how often a host is asked for a start that it does not know.
@@ -38,7 +39,9 @@ func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
 	began := time.Now()
 	for {
 		news := w.readXMLs(ctx, conn)
-		if due(&setsAt, w.inv.unhurried(slowAge), w.wants(func(v *vm) bool { return v.setsAt.IsZero() })) {
+		noSets := w.wants(func(v *vm) bool { return v.setsAt.IsZero() })
+		noStart := w.wants(func(v *vm) bool { return v.active() && v.startAsked < startTries })
+		if due(&setsAt, w.inv.unhurried(slowAge), noSets) {
 			w.readSets(ctx, conn)
 			news = true
 		}
@@ -46,18 +49,22 @@ func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
 			w.readStorage(ctx, conn)
 			news = true
 		}
-		if due(&startsAt, hostAge, w.wants(func(v *vm) bool { return v.active() && v.startAsked < startTries })) {
+		if due(&startsAt, hostAge, noStart) {
 			w.readStarts(ctx)
 			news = true
 		}
 		if news {
-			w.touched()
+			w.touched(Seen)
 		}
 		late := time.Since(began) > hostWait
 		if !w.unread() && (late || w.hostKnown() && !w.uncounted()) {
 			w.settled()
 		}
-		if !pause(ctx, hintEach, w.look) || !pause(ctx, soonest, nil) {
+		rest := oldEach
+		if noSets || noStart || !late && w.uncounted() {
+			rest = hintEach
+		}
+		if !pause(ctx, rest, w.look) || !pause(ctx, soonest, nil) {
 			return
 		}
 	}
@@ -101,7 +108,7 @@ func (w *watcher) unread() bool {
 // uncounted tells that the state of some domain is still to come. Which domains
 // are the VM, and which are what a move is building, is not known before.
 func (w *watcher) uncounted() bool {
-	return w.wants(func(v *vm) bool { return v.state.State == "" })
+	return w.wants(func(v *vm) bool { return v.state == "" })
 }
 
 // readHost reads what the host is, apart from the rest: a daemon that has just
@@ -125,7 +132,7 @@ func (w *watcher) readHost(ctx context.Context, conn *virt.Conn) {
 		w.host, w.hostSeen = h, time.Now()
 		w.mu.Unlock()
 		signal(w.look)
-		w.touched()
+		w.touched(Seen)
 	}
 }
 
@@ -182,9 +189,10 @@ func (w *watcher) readXMLs(ctx context.Context, conn *virt.Conn) (news bool) {
 			}
 		}
 		w.mu.Unlock()
+		signal(w.guests)
 		if time.Since(shown) > showFor {
 			shown = time.Now()
-			w.touched()
+			w.touched(Seen)
 		}
 	}
 	return news
@@ -209,28 +217,24 @@ func (w *watcher) settlePersistent(ctx context.Context, conn *virt.Conn, id mode
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if v := w.vms[id]; v != nil && err == nil {
-		v.persistent = is
+		v.persistent, v.defined, v.shown = is, true, nil
 	}
 }
 
 // wantedXMLs lists them and takes the marks away, so that a hint that comes
 // while they are read counts again.
 func (w *watcher) wantedXMLs() []model.UUID {
-	hot, _ := w.inv.hotVMs()
+	now, old := time.Now(), w.xmlOld()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var first, then []model.UUID
 	for id, v := range w.vms {
-		_, seen := hot[id]
-		age := xmlAge
-		if !seen {
-			age = w.inv.unhurried(xmlRest)
-		}
-		if !v.wanted && time.Since(v.xmlAt) < age {
+		named := w.sight.names(id)
+		if !v.wanted && now.Sub(v.xmlAt) < old(id) {
 			continue
 		}
 		v.wanted = false
-		if seen {
+		if named {
 			first = append(first, id)
 		} else {
 			then = append(then, id)
@@ -239,13 +243,44 @@ func (w *watcher) wantedXMLs() []model.UUID {
 	return append(first, then...)
 }
 
+// xmlOld gives the age from which a definition is read again, to be called under
+// the lock. It differs between
+// VMs that nobody looks at, so that those that were read together at the start
+// are not all due together.
+func (w *watcher) xmlOld() func(model.UUID) time.Duration {
+	size := int(w.inv.size.Load())
+	unseen := seldom(xmlRest, size)
+	if w.deaf.Load() {
+		unseen = w.inv.unhurried(xmlRest)
+	}
+	s := w.seeing()
+	return func(id model.UUID) time.Duration {
+		if _, close := s.close[id]; close {
+			return xmlAge
+		}
+		if _, row := s.rows[id]; row {
+			return xmlRest
+		}
+		return apart(w.vms[id].lot, unseen)
+	}
+}
+
+// apart is something between half of d and d, by the lot that a VM has drawn.
+func apart(lot uint8, d time.Duration) time.Duration { return d/2 + d/2/256*time.Duration(lot) }
+
+func (w *watcher) seeing() *sight {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sight
+}
+
 // readSets reads what libvirt can say of all domains in one answer.
 func (w *watcher) readSets(ctx context.Context, conn *virt.Conn) {
 	sets := []struct {
 		filter virt.Filter
 		put    func(*vm, bool)
 	}{
-		{virt.OnlyPersistent, func(v *vm, in bool) { v.persistent = in }},
+		{virt.OnlyPersistent, func(v *vm, in bool) { v.persistent, v.defined = in, true }},
 		{virt.OnlyAutostart, func(v *vm, in bool) { v.autostart = in }},
 	}
 	w.mu.Lock()
@@ -258,6 +293,7 @@ func (w *watcher) readSets(ctx context.Context, conn *virt.Conn) {
 			w.mu.Lock()
 			for id, v := range w.vms {
 				s.put(v, in[id])
+				v.shown = nil
 			}
 			w.mu.Unlock()
 		}
@@ -276,7 +312,7 @@ func (w *watcher) readSets(ctx context.Context, conn *virt.Conn) {
 	defer w.mu.Unlock()
 	w.setsOnce = true
 	for id, v := range w.vms {
-		v.snapshots, v.setsAt = counts[id], time.Now()
+		v.snapshots, v.setsAt, v.shown = counts[id], time.Now(), nil
 	}
 }
 
@@ -326,7 +362,7 @@ func (w *watcher) readStarts(ctx context.Context) {
 		}
 		v.startAsked++
 		if at, ok := starts[v.ref.Name]; ok {
-			v.started, v.startAsked = at, startTries
+			v.started, v.startAsked, v.shown = at, startTries, nil
 		}
 	}
 }

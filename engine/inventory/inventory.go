@@ -23,9 +23,10 @@ type Inventory struct {
 	follow   sync.Once
 
 	mu      sync.Mutex
-	hot     map[model.UUID]struct{} // nil until SetHot: then all are
+	sight   *model.Sight // nil until Look: then all is looked at
 	subs    map[chan struct{}]struct{}
 	stale   bool
+	news    News // since the last picture
 	cluster model.Cluster
 	order   []place  // of the VMs of all nodes, by name
 	ordered []uint64 // the turns of the watchers' lists that order was made from
@@ -42,8 +43,8 @@ func New(f *fleet.Fleet, interval time.Duration) *Inventory {
 		interval: interval, cancel: cancel, subs: make(map[chan struct{}]struct{}), stale: true,
 		followed: make(chan struct{}),
 	}
-	for _, n := range f.Nodes() {
-		inv.watchers = append(inv.watchers, newWatcher(inv, n))
+	for i, n := range f.Nodes() {
+		inv.watchers = append(inv.watchers, newWatcher(inv, n, i))
 	}
 	for _, w := range inv.watchers {
 		inv.wg.Go(func() { w.run(ctx) })
@@ -71,11 +72,11 @@ func (inv *Inventory) Snapshot() model.Cluster {
 	return c
 }
 
-// assemble copies the VMs of all nodes into one list by name, under the lock. The
+// assemble puts the VMs of all nodes into one list by name, under the lock. The
 // order is kept as long as no node's list changes: comparing names is most of the work.
 func (inv *Inventory) assemble() model.Cluster {
 	c := model.Cluster{Nodes: make([]model.Node, 0, len(inv.watchers))}
-	parts := make([][]model.VM, len(inv.watchers))
+	parts := make([][]*model.VM, len(inv.watchers))
 	turns := make([]uint64, len(inv.watchers))
 	for i, w := range inv.watchers {
 		var n model.Node
@@ -85,7 +86,7 @@ func (inv *Inventory) assemble() model.Cluster {
 	if !slices.Equal(turns, inv.ordered) {
 		inv.order, inv.ordered = orderOf(parts), turns
 	}
-	c.VMs = make([]model.VM, len(inv.order))
+	c.VMs = make([]*model.VM, len(inv.order))
 	for i, p := range inv.order {
 		c.VMs[i] = parts[p.watcher][p.vm]
 	}
@@ -93,7 +94,7 @@ func (inv *Inventory) assemble() model.Cluster {
 	return c
 }
 
-func orderOf(parts [][]model.VM) []place {
+func orderOf(parts [][]*model.VM) []place {
 	var order []place
 	for i, part := range parts {
 		for j := range part {
@@ -101,7 +102,7 @@ func orderOf(parts [][]model.VM) []place {
 		}
 	}
 	slices.SortFunc(order, func(a, b place) int {
-		return byName(&parts[a.watcher][a.vm], &parts[b.watcher][b.vm])
+		return byName(parts[a.watcher][a.vm], parts[b.watcher][b.vm])
 	})
 	return order
 }
@@ -126,10 +127,10 @@ func (inv *Inventory) Subscribe() (changed <-chan struct{}, stop func()) {
 	}
 }
 
-func (inv *Inventory) touched() {
+func (inv *Inventory) touched(n News) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
-	inv.stale = true
+	inv.stale, inv.news = true, max(inv.news, n)
 	for ch := range inv.subs {
 		select {
 		case ch <- struct{}{}:
@@ -138,39 +139,46 @@ func (inv *Inventory) touched() {
 	}
 }
 
-// SetHot names the VMs that are looked at or moving. Nodes that have one are
-// read at the polling interval, the others more slowly. Until it is called
-// first, all nodes are read at the interval.
-func (inv *Inventory) SetHot(vms ...model.UUID) {
-	hot := make(map[model.UUID]struct{}, len(vms))
-	for _, v := range vms {
-		hot[v] = struct{}{}
-	}
-	inv.mu.Lock()
-	inv.hot = hot
-	inv.mu.Unlock()
-	for _, w := range inv.watchers {
-		w.hurry()
-	}
-}
-
-// Refresh reads the quick figures of all nodes now.
-func (inv *Inventory) Refresh() {
-	for _, w := range inv.watchers {
-		w.hurry()
-	}
-}
-
-// unhurried is how often nodes and VMs that nobody looks at are asked, in a
-// cluster of this size: the work per second then stays nearly the same.
-func (inv *Inventory) unhurried(d time.Duration) time.Duration {
-	return d + d*time.Duration(inv.size.Load())/fewVMs
-}
-
-func (inv *Inventory) hotVMs() (hot map[model.UUID]struct{}, all bool) {
+// News tells how much what has changed since the last Show matters, and how soon
+// after that a picture is due for it.
+func (inv *Inventory) News() (n News, gap time.Duration) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
-	return inv.hot, inv.hot == nil
+	return inv.news, Gap(inv.news, int(inv.size.Load()), inv.sight != nil && inv.sight.Away)
+}
+
+// Show is Snapshot for a picture: what is news counts from now on.
+func (inv *Inventory) Show() model.Cluster {
+	inv.mu.Lock()
+	inv.news = None
+	inv.mu.Unlock()
+	return inv.Snapshot()
+}
+
+// Ask has the state of a VM read at once, on one node.
+func (inv *Inventory) Ask(node model.NodeName, id model.UUID) {
+	for _, w := range inv.watchers {
+		if w.node.Name() == node {
+			w.hint(id)
+			w.hurry()
+		}
+	}
+}
+
+// unhurried is how often what nobody looks at is asked again, in a cluster of
+// this size: the work per second then stays nearly the same.
+func (inv *Inventory) unhurried(d time.Duration) time.Duration {
+	return stretched(d, int(inv.size.Load()), fewVMs)
+}
+
+func (inv *Inventory) pace(deaf bool) pace {
+	s := situation{interval: inv.interval, deaf: deaf, size: int(inv.size.Load())}
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	if s.unsaid = inv.sight == nil; !s.unsaid {
+		s.all, s.away = inv.sight.All, inv.sight.Away
+	}
+	return paceFor(s)
 }
 
 // Wait waits until every node has either given its first facts or is known not

@@ -50,8 +50,8 @@ func TestFactsOfADeadNodeStay(t *testing.T) {
 	w := inv.watchers[0]
 	at := time.Unix(1000, 0)
 	w.listed([]virt.DomainRef{{UUID: "u", Name: "web", ID: 3}}, at)
-	w.counted([]model.DomainStats{{At: at, UUID: "u", State: model.DomainStatus{State: model.StateRunning, Reason: "booted"}}})
-	w.touched()
+	w.counted(&model.DomainStats{At: at, UUID: "u", State: model.DomainStatus{State: model.StateRunning, Reason: "booted"}})
+	w.touched(Seen)
 	c := inv.Snapshot()
 	if len(c.VMs) != 1 || c.VMs[0].State != model.StateRunning || !c.VMs[0].Seen.Equal(at) || c.Nodes[0].Running != 1 {
 		t.Errorf("%+v", c)
@@ -63,12 +63,12 @@ func TestSnapshotsAreNeverChanged(t *testing.T) {
 	w := inv.watchers[0]
 	read := func(bytes uint64, at int64) {
 		w.listed([]virt.DomainRef{{UUID: "u", Name: "web", ID: 3}}, time.Unix(at, 0))
-		w.counted([]model.DomainStats{{
+		w.counted(&model.DomainStats{
 			At: time.Unix(at, 0), UUID: "u", State: model.DomainStatus{State: model.StateRunning},
 			CPUTime: time.Duration(at) * time.Second / 2,
 			Blocks:  []model.BlockStat{{Target: "vda", ReadBytes: bytes, Capacity: bytes}},
-		}})
-		w.touched()
+		})
+		w.touched(Seen)
 	}
 	w.listed([]virt.DomainRef{{UUID: "u", Name: "web", ID: 3}}, time.Unix(1, 0))
 	w.vms["u"].learned(virt.Domain{Disks: []virt.DiskXML{{Disk: model.Disk{Target: "vda"}}}}, time.Unix(1, 0))
@@ -87,15 +87,16 @@ func TestSnapshotsAreNeverChanged(t *testing.T) {
 func TestTheFirstPictureNeedsEveryState(t *testing.T) {
 	w := closedNodes(t, 1).watchers[0]
 	w.listed([]virt.DomainRef{{UUID: "u", Name: "web", ID: 3}, {UUID: "v", Name: "off", ID: -1}}, time.Unix(1, 0))
-	stats := func(id model.UUID, s model.DomainState) []model.DomainStats {
-		return []model.DomainStats{{UUID: id, State: model.DomainStatus{State: s}}}
+	tell := func(id model.UUID, s model.DomainState) {
+		w.counted(&model.DomainStats{UUID: id, State: model.DomainStatus{State: s}})
 	}
-	for _, s := range [][]model.DomainStats{nil, stats("u", model.StatePaused)} {
-		if w.counted(s); !w.uncounted() {
-			t.Errorf("complete after %v", s)
-		}
+	if !w.uncounted() {
+		t.Error("complete without a state")
 	}
-	if w.counted(stats("v", model.StateShutoff)); w.uncounted() {
+	if tell("u", model.StatePaused); !w.uncounted() {
+		t.Error("complete with one state of two")
+	}
+	if tell("v", model.StateShutoff); w.uncounted() {
 		t.Error("a state is still awaited")
 	}
 	select {
@@ -111,7 +112,7 @@ func TestWhatIsOffIsPersistent(t *testing.T) {
 	inv := closedNodes(t, 1)
 	w := inv.watchers[0]
 	w.listed([]virt.DomainRef{{UUID: "1", Name: "off", ID: -1}, {UUID: "2", Name: "on", ID: 3}}, time.Now())
-	w.touched()
+	w.touched(Seen)
 	for _, v := range inv.Snapshot().VMs {
 		if v.Persistent != (v.Name == "off") {
 			t.Errorf("%s: persistent %v", v.Name, v.Persistent)
@@ -127,7 +128,7 @@ func TestListFollowsTheHost(t *testing.T) {
 	w := inv.watchers[0]
 	names := func(refs ...virt.DomainRef) []string {
 		w.listed(refs, time.Now())
-		w.touched()
+		w.touched(Seen)
 		var got []string
 		for _, v := range inv.Snapshot().VMs {
 			got = append(got, v.Name)
@@ -148,14 +149,14 @@ func TestListFollowsTheHost(t *testing.T) {
 }
 
 func TestRates(t *testing.T) {
-	at := func(s int64, cpu time.Duration, rx uint64) model.DomainStats {
-		return model.DomainStats{At: time.Unix(s, 0), CPUTime: cpu, Nets: []model.NetStat{{RxBytes: rx}}}
+	at := func(s int64, cpu time.Duration, rx uint64) counters {
+		return countersOf(&model.DomainStats{At: time.Unix(s, 0), CPUTime: cpu, Nets: []model.NetStat{{RxBytes: rx}}})
 	}
 	for name, c := range map[string]struct {
-		old, now model.DomainStats
+		old, now counters
 		want     rates
 	}{
-		"first":     {model.DomainStats{}, at(10, time.Second, 5), rates{}},
+		"first":     {counters{}, at(10, time.Second, 5), rates{}},
 		"two":       {at(10, time.Second, 100), at(12, 4*time.Second, 300), rates{cpu: 150, rx: 100}},
 		"restarted": {at(10, time.Minute, 100), at(12, time.Second, 5), rates{}},
 		"nic swap":  {at(10, time.Second, 100), at(12, time.Second, 50), rates{}},
@@ -197,7 +198,7 @@ func TestSubscribe(t *testing.T) {
 	ch, stop := inv.Subscribe()
 	<-ch // at once
 	for range 10 {
-		inv.touched()
+		inv.touched(Seen)
 	}
 	<-ch
 	stop()
@@ -211,10 +212,10 @@ func BenchmarkSnapshot10000(b *testing.B) {
 			refs = append(refs, virt.DomainRef{UUID: model.UUID(fmt.Sprintf("%d-%d", i, j)), Name: fmt.Sprintf("vm%05d", (j*7919)%9973)})
 		}
 		w.listed(refs, time.Now())
-		w.touched()
+		w.touched(Seen)
 	}
 	for b.Loop() {
-		inv.watchers[0].touched() // one node answers at a time
+		inv.watchers[0].touched(Seen) // one node answers at a time
 		if n := len(inv.Snapshot().VMs); n < 10000 {
 			b.Fatal(n)
 		}

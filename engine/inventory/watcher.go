@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"horcrux/engine/fleet"
@@ -15,15 +16,18 @@ import (
 
 // watcher keeps the facts of one node.
 type watcher struct {
-	inv  *Inventory
-	node *fleet.Node
+	inv   *Inventory
+	node  *fleet.Node
+	place int // among the nodes
 
 	ready      chan struct{} // first facts are here, or none will come soon
 	readyOnce  sync.Once
 	listedOnce chan struct{} // the first list of domains is here
 	firstList  sync.Once
-	now        chan struct{} // read the quick figures now
+	now        chan struct{} // something may be due sooner than it was
 	look       chan struct{} // some facts are wanted
+	guests     chan struct{} // some addresses are wanted
+	deaf       atomic.Bool   // libvirt does not tell of changes here
 
 	mu       sync.Mutex
 	host     virt.HostInfo
@@ -37,16 +41,25 @@ type watcher struct {
 	xmlBytes int    // sum of xmlLen
 	order    []*vm  // by name; nil when it must be made again
 	turn     uint64 // of order
-	shown    []model.VM
+	shown    []*model.VM
 	running  int
 	stale    bool // shown and running must be made again
 	setsOnce bool // what is asked of all domains at once is known of some
+
+	sight    *sight
+	sweptAt  time.Time // all was read
+	sweeps   int       // since the connection was made
+	listedAt time.Time
+	loadAt   time.Time
+	relist   bool                    // domains may have come or gone
+	hints    map[model.UUID]struct{} // domains that libvirt has told of
 }
 
-func newWatcher(inv *Inventory, n *fleet.Node) *watcher {
+func newWatcher(inv *Inventory, n *fleet.Node, place int) *watcher {
 	return &watcher{
-		inv: inv, node: n, ready: make(chan struct{}), listedOnce: make(chan struct{}), now: make(chan struct{}, 1), look: make(chan struct{}, 1),
-		vms: make(map[model.UUID]*vm),
+		inv: inv, node: n, place: place, ready: make(chan struct{}), listedOnce: make(chan struct{}), now: make(chan struct{}, 1), look: make(chan struct{}, 1),
+		guests: make(chan struct{}, 1),
+		vms:    make(map[model.UUID]*vm), sight: &sight{all: true}, hints: make(map[model.UUID]struct{}),
 	}
 }
 
@@ -58,14 +71,14 @@ func signal(ch chan struct{}) {
 }
 
 // touched says that there is something new to show.
-func (w *watcher) touched() {
+func (w *watcher) touched(n News) {
 	w.mu.Lock()
 	w.stale = true
 	w.mu.Unlock()
-	w.inv.touched()
+	w.inv.touched(n)
 }
 
-// hurry asks for the quick figures without waiting for the next turn.
+// hurry has it looked at once what is due.
 func (w *watcher) hurry() { signal(w.now) }
 
 func (w *watcher) settled() { w.readyOnce.Do(func() { close(w.ready) }) }
@@ -96,7 +109,7 @@ func (w *watcher) followState(ctx context.Context) {
 		case model.NodeDaemonDown, model.NodeRefused, model.NodeUnreachable:
 			w.settled()
 		}
-		w.touched()
+		w.touched(Urgent)
 		select {
 		case <-change:
 		case <-ctx.Done():
@@ -133,28 +146,50 @@ func (w *watcher) events(ctx context.Context, conn *virt.Conn) {
 		return
 	}
 	ch, err := conn.Events(ctx)
+	w.deaf.Store(err != nil)
 	if err != nil {
-		return // the questions are asked anyway, only later
+		return // all is asked for all the more often
 	}
 	for e := range ch {
 		switch e.Kind {
-		case virt.EventIteration, virt.EventJobDone:
+		case virt.EventIteration: // whoever moves it reads its figures
+			continue
+		case virt.EventJobDone:
+			w.hint(e.UUID)
+		case virt.EventLifecycle:
+			w.hint(e.UUID)
+			w.reread(e.UUID, true) // it may have been defined, or its definition taken away
 		default:
-			w.mu.Lock()
-			if v := w.vms[e.UUID]; v != nil {
-				v.wanted = true
-				v.doubted = v.doubted || e.Kind == virt.EventLifecycle // it may have been defined, or its definition taken away
-			}
-			w.mu.Unlock()
-			signal(w.look)
+			w.reread(e.UUID, false)
 		}
 		w.hurry()
 	}
 }
 
+// hint has the list and the state of a domain read again.
+func (w *watcher) hint(id model.UUID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.relist = true
+	if v := w.vms[id]; v != nil {
+		v.hintAt = time.Now()
+		w.hints[id] = struct{}{}
+	}
+}
+
+// reread has the definition of a domain read again.
+func (w *watcher) reread(id model.UUID, doubted bool) {
+	w.mu.Lock()
+	if v := w.vms[id]; v != nil {
+		v.wanted, v.doubted = true, v.doubted || doubted
+	}
+	w.mu.Unlock()
+	signal(w.look)
+}
+
 // picture is the node and its VMs, by name, as known now, and a number that is
 // another one whenever other VMs are listed.
-func (w *watcher) picture() (model.Node, []model.VM, uint64) {
+func (w *watcher) picture() (model.Node, []*model.VM, uint64) {
 	state, reason, since := w.node.Status()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,11 +217,11 @@ func (w *watcher) show() {
 		})
 	}
 	w.running = 0
-	w.shown = make([]model.VM, len(w.order))
+	w.shown = make([]*model.VM, len(w.order))
 	for i, v := range w.order {
 		if v.active() {
 			w.running++
 		}
-		v.picture(w.node.Name(), &w.shown[i])
+		w.shown[i] = v.picture(w.node.Name())
 	}
 }

@@ -20,7 +20,7 @@ const (
 type Cluster struct {
 	At    time.Time `json:"at"`
 	Nodes []Node    `json:"nodes"`
-	VMs   []VM      `json:"vms"`
+	VMs   []*VM     `json:"vms"` // never changed once given out: they are shared
 }
 
 // Node is one host as last seen.
@@ -65,8 +65,8 @@ type Pool struct {
 	Available uint64 `json:"available"` // bytes
 }
 
-// DomainState is the state of a domain on one host. Missing and Unreachable
-// are ours; the others are libvirt's.
+// DomainState is the state of a domain on one host. Unknown, Missing
+// and Unreachable are ours; the others are libvirt's.
 type DomainState string
 
 // States of a domain on a host.
@@ -79,6 +79,7 @@ const (
 	StateSuspended   DomainState = "pmsuspended"
 	StateBlocked     DomainState = "blocked"
 	StateNone        DomainState = "nostate"
+	StateUnknown     DomainState = "unknown"     // listed, and not asked about yet
 	StateMissing     DomainState = "missing"     // the host answered: no such domain
 	StateUnreachable DomainState = "unreachable" // the host did not answer; never read as dead
 )
@@ -103,7 +104,9 @@ type VM struct {
 	Reason     string    `json:"reason,omitempty"`
 	Seen       time.Time `json:"seen"`
 	Persistent bool      `json:"persistent"`
-	Autostart  bool      `json:"autostart"`
+	// Unsettled is set until the host was asked whether it is persistent.
+	Unsettled bool `json:"-"`
+	Autostart bool `json:"autostart"`
 
 	VCPUs  int    `json:"vcpus"`
 	Memory uint64 `json:"memory"` // bytes, what the guest has now

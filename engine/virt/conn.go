@@ -47,6 +47,7 @@ type Conn struct {
 	lull  time.Duration
 
 	names  sync.Map // model.UUID -> string, for libvirt's error texts
+	roster *roster
 	events *listeners
 
 	cpuStats, memStats atomic.Int32 // how many there are
@@ -63,7 +64,7 @@ func Named(name string) Option { return func(c *Conn) { c.name = name } }
 // also asks the daemon to watch this connection: if we die without a word, the
 // daemon knows within 30 seconds and lets go of what hangs on it.
 func Open(ctx context.Context, dial func(context.Context) (net.Conn, error), uri string, opts ...Option) (*Conn, error) {
-	c := &Conn{slots: make(chan struct{}, parallel), grace: grace, way: newWay(), lull: lull, events: newListeners()}
+	c := &Conn{slots: make(chan struct{}, parallel), grace: grace, way: newWay(), lull: lull, events: newListeners(), roster: newRoster()}
 	for _, o := range opts {
 		o(c)
 	}
@@ -242,6 +243,9 @@ func (c *Conn) domain(ctx context.Context, uuid model.UUID) (libvirt.Domain, err
 	}
 	if name, ok := c.names.Load(uuid); ok {
 		return libvirt.Domain{Name: name.(string), UUID: raw, ID: -1}, nil
+	}
+	if name, ok := c.roster.named(raw); ok {
+		return libvirt.Domain{Name: name, UUID: raw, ID: -1}, nil
 	}
 	d, err := call(ctx, c, "find the domain", quick, func(l *libvirt.Libvirt) (libvirt.Domain, error) {
 		return l.DomainLookupByUUID(raw)

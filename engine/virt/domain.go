@@ -2,6 +2,7 @@ package virt
 
 import (
 	"context"
+	"encoding/binary"
 
 	"github.com/digitalocean/go-libvirt"
 
@@ -35,16 +36,33 @@ func (c *Conn) Domains(ctx context.Context) ([]DomainRef, error) {
 
 // DomainsThat lists the domains that a filter selects.
 func (c *Conn) DomainsThat(ctx context.Context, f Filter) ([]DomainRef, error) {
-	doms, err := call(ctx, c, "list the domains", slow, func(l *libvirt.Libvirt) ([]libvirt.Domain, error) {
-		d, _, err := l.ConnectListAllDomains(1, libvirt.ConnectListAllDomainsFlags(f))
-		return d, err
+	p, err := call(ctx, c, "list the domains", slow, func(*libvirt.Libvirt) ([]byte, error) {
+		args := binary.BigEndian.AppendUint32(nil, 1) // with the names
+		return c.wire.ask(procListAllDomains, binary.BigEndian.AppendUint32(args, uint32(f)))
 	})
-	refs := make([]DomainRef, 0, len(doms))
-	for _, d := range doms {
-		refs = append(refs, DomainRef{UUID: formatUUID(d.UUID), Name: Clean(d.Name), ID: d.ID})
+	if err != nil {
+		return nil, err
 	}
-	return refs, err
+	r := reader{p: p}
+	n := r.count()
+	refs := make([]DomainRef, 0, min(n, len(p)/minDomain))
+	for range n {
+		name, raw, id := r.text(), r.uuid(), int32(r.u32())
+		if r.bad {
+			break
+		}
+		known := c.roster.domain(raw, name)
+		refs = append(refs, DomainRef{UUID: known.uuid, Name: known.name, ID: id})
+	}
+	if r.bad {
+		return nil, c.failed("list the domains", c.wire.malformed(procListAllDomains))
+	}
+	return refs, nil
 }
+
+// minDomain is the least that a domain takes in an answer: a name's length, a
+// UUID, a number.
+const minDomain = 4 + 16 + 4
 
 // XMLOptions choose which XML is wanted.
 type XMLOptions struct {

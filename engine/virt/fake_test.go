@@ -23,13 +23,12 @@ type fakeDaemon struct {
 }
 
 const (
-	procSuspend    = 34
-	procFeature    = 60
-	procAuthList   = 66
-	procLibVersion = 157
-	procLookup     = 24
-	procDestroy    = 12
-	procListAll    = 273
+	procSuspend  = 34
+	procFeature  = 60
+	procAuthList = 66
+	procLookup   = 24
+	procDestroy  = 12
+	procListAll  = 273
 )
 
 func newFakeDaemon() *fakeDaemon {

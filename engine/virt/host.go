@@ -81,61 +81,61 @@ func version(v uint64) string {
 // Load reads the host's counters.
 func (c *Conn) Load(ctx context.Context) (HostLoad, error) {
 	var load HostLoad
-	n, err := c.counted(ctx, &c.cpuStats, "read the CPU's counters", func(l *libvirt.Libvirt) (int32, error) {
-		_, n, err := l.NodeGetCPUStats(-1, 0, 0)
-		return n, err
-	})
-	if err != nil {
-		return load, err
-	}
-	cpu, err := call(ctx, c, "read the CPU's counters", quick, func(l *libvirt.Libvirt) ([]libvirt.NodeGetCPUStats, error) {
-		s, _, err := l.NodeGetCPUStats(-1, n, 0)
-		return s, err
-	})
-	if err != nil {
-		return load, err
-	}
-	for _, s := range cpu {
-		switch s.Field {
+	cpu := func(field string, v uint64) {
+		switch field {
 		case "kernel", "user", "intr":
-			load.CPUBusy += time.Duration(s.Value)
-			load.CPUTotal += time.Duration(s.Value)
+			load.CPUBusy += time.Duration(v)
+			load.CPUTotal += time.Duration(v)
 		case "idle", "iowait":
-			load.CPUTotal += time.Duration(s.Value)
+			load.CPUTotal += time.Duration(v)
 		}
 	}
-	n, err = c.counted(ctx, &c.memStats, "read the host's memory", func(l *libvirt.Libvirt) (int32, error) {
-		_, n, err := l.NodeGetMemoryStats(0, -1, 0)
-		return n, err
-	})
-	if err != nil {
+	if err := c.counters(ctx, "read the CPU's counters", procCPUStats, &c.cpuStats, cpu); err != nil {
 		return load, err
 	}
-	mem, err := call(ctx, c, "read the host's memory", quick, func(l *libvirt.Libvirt) ([]libvirt.NodeGetMemoryStats, error) {
-		s, _, err := l.NodeGetMemoryStats(n, -1, 0)
-		return s, err
-	})
-	for _, s := range mem {
-		switch s.Field {
+	memory := func(field string, v uint64) {
+		switch field {
 		case "total":
-			load.MemTotal = s.Value << 10
+			load.MemTotal = v << 10
 		case "free", "buffers", "cached":
-			load.MemFree += s.Value << 10
+			load.MemFree += v << 10
 		}
 	}
-	return load, err
+	return load, c.counters(ctx, "read the host's memory", procMemoryStats, &c.memStats, memory)
 }
 
-// counted asks once per connection how many values there are to ask for.
-func (c *Conn) counted(ctx context.Context, known *atomic.Int32, doing string, request func(*libvirt.Libvirt) (int32, error)) (int32, error) {
-	if n := known.Load(); n > 0 {
-		return n, nil
+// counters reads the counters of a whole host. How many there are to ask for is
+// asked once per connection.
+func (c *Conn) counters(ctx context.Context, doing string, proc uint32, known *atomic.Int32, each func(field string, v uint64)) error {
+	for {
+		n := known.Load()
+		p, err := call(ctx, c, doing, quick, func(*libvirt.Libvirt) ([]byte, error) {
+			const whole = 1<<32 - 1 // all CPUs, all cells
+			args := []uint32{whole, uint32(n), 0}
+			if proc == procMemoryStats {
+				args = []uint32{uint32(n), whole, 0}
+			}
+			return c.wire.ask(proc, words32(args...))
+		})
+		if err != nil {
+			return err
+		}
+		r := reader{p: p}
+		for range r.count() {
+			field, v := r.text(), r.u64()
+			if !r.bad {
+				each(string(field), v)
+			}
+		}
+		there := int32(r.u32())
+		if r.bad {
+			return c.failed(doing, c.wire.malformed(proc))
+		}
+		if n > 0 || there <= 0 {
+			return nil
+		}
+		known.Store(there)
 	}
-	n, err := call(ctx, c, doing, quick, request)
-	if err == nil {
-		known.Store(n)
-	}
-	return n, err
 }
 
 // Capabilities is the XML of what the host can do.
@@ -193,7 +193,7 @@ func (c *Conn) CompareCPU(ctx context.Context, emulator, arch, machine, virttype
 func (c *Conn) Ping(ctx context.Context) error {
 	ctx, cancel := bounded(ctx, quick)
 	defer cancel()
-	_, err := send(ctx, c, "hear from libvirt", c.grace, (*libvirt.Libvirt).ConnectGetLibVersion, func() {})
+	_, err := send(ctx, c, "hear from libvirt", c.grace, func(*libvirt.Libvirt) ([]byte, error) { return c.wire.ask(procLibVersion, nil) }, func() {})
 	return err
 }
 

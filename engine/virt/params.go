@@ -26,11 +26,7 @@ func words(p libvirt.TypedParam) string {
 	return Clean(s)
 }
 
-// nanoseconds and milliseconds read a duration, bounded to what one can hold.
-func nanoseconds(p libvirt.TypedParam) time.Duration {
-	return time.Duration(min(number(p), 1<<63-1))
-}
-
+// milliseconds reads a duration, bounded to what one can hold.
 func milliseconds(p libvirt.TypedParam) time.Duration {
 	return time.Duration(min(number(p), uint64((1<<63-1)/time.Millisecond))) * time.Millisecond
 }

@@ -66,13 +66,15 @@ type wire struct {
 
 	mu      sync.Mutex
 	err     error
-	waiting map[uint32]struct{} // serials of calls without a reply
+	waiting map[uint32]chan []byte // by the serials of calls without a reply; nil for those of the library
+
+	own atomic.Uint32 // calls that go past the library
 }
 
 func newWire(inner net.Conn, onEvent func(uint32, []byte)) *wire {
 	w := &wire{
 		inner: inner, packets: make(chan []byte), done: make(chan struct{}), opened: make(chan struct{}),
-		onEvent: onEvent, pong: make(chan struct{}, 1), waiting: make(map[uint32]struct{}),
+		onEvent: onEvent, pong: make(chan struct{}, 1), waiting: make(map[uint32]chan []byte),
 	}
 	go w.pump()
 	go w.answerPings()
@@ -114,16 +116,25 @@ func (w *wire) pump() {
 				continue
 			}
 		}
-		if !w.wanted(p) {
+		asked, own := w.wanted(p)
+		if !asked {
 			if w.flooded() {
 				w.fail(fmt.Errorf("the daemon sends more than %d packets a second that nobody asked for", maxUnasked))
 				return
 			}
 			continue
 		}
+		if own != nil && word(p, 6) == statusOK {
+			own <- p // its reader checks as it goes
+			continue
+		}
 		if !fitsReply(p) {
 			w.fail(fmt.Errorf("not libvirt's protocol: the reply to call %d", word(p, 3)))
 			return
+		}
+		if own != nil {
+			own <- p
+			continue
 		}
 		select {
 		case w.packets <- p:
@@ -192,8 +203,9 @@ func noEOF(err error) error {
 
 func word(p []byte, i int) uint32 { return binary.BigEndian.Uint32(p[4*i:]) }
 
-// wanted deals with a packet that is not for the library, and otherwise says yes.
-func (w *wire) wanted(p []byte) bool {
+// wanted deals with a packet that answers nothing, and otherwise says yes, and
+// who waits for it if that is not the library.
+func (w *wire) wanted(p []byte) (yes bool, own chan []byte) {
 	program, proc, kind, serial := word(p, 1), word(p, 3), word(p, 4), word(p, 5)
 	switch {
 	case program == programKeepalive:
@@ -203,20 +215,20 @@ func (w *wire) wanted(p []byte) bool {
 			default: // one answer is on its way
 			}
 		}
-		return false
+		return false, nil
 	case kind == typeMessage:
 		if program == programRemote && w.onEvent != nil {
 			w.onEvent(proc, p[headerLen:])
 		}
-		return false
+		return false, nil
 	case kind != typeReply:
-		return false
+		return false, nil
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, ok := w.waiting[serial]
+	own, yes = w.waiting[serial]
 	delete(w.waiting, serial)
-	return ok
+	return yes, own
 }
 
 func (w *wire) answerPings() {
@@ -283,7 +295,7 @@ func (w *wire) Write(b []byte) (int, error) {
 				c.serial.Store(word(w.out, 5))
 			}
 			w.mu.Lock()
-			w.waiting[word(w.out, 5)] = struct{}{}
+			w.waiting[word(w.out, 5)] = nil
 			w.mu.Unlock()
 		}
 		if _, err := w.inner.Write(w.out[:n]); err != nil {

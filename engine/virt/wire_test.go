@@ -50,7 +50,7 @@ func TestFraming(t *testing.T) {
 		here, there := net.Pipe()
 		w := newWire(here, nil)
 		w.mu.Lock()
-		w.waiting[1] = struct{}{}
+		w.waiting[1] = nil
 		w.mu.Unlock()
 		go func() {
 			there.Write(in)
@@ -144,7 +144,7 @@ func FuzzWire(f *testing.F) {
 		here, there := net.Pipe()
 		w := newWire(here, newListeners().deliver)
 		w.mu.Lock()
-		w.waiting[1] = struct{}{}
+		w.waiting[1] = nil
 		w.mu.Unlock()
 		close(w.opened)
 		go io.Copy(io.Discard, there)

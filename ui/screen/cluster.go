@@ -43,11 +43,18 @@ type Cluster struct {
 	sort    string
 	reverse bool
 	grouped bool // by node, before any other order
+	laid    laid // how order was made
 	input   widget.Input
 	typing  bool
 	marks   map[model.UUID]bool
 	last    rowKey // where a range of marks begins
 	used    bool   // a person has done something here
+}
+
+// laid is what an order of the VMs depends on besides them.
+type laid struct {
+	sort             string
+	reverse, grouped bool
 }
 
 // NewCluster makes the page with its cursor on the first VM.
@@ -118,17 +125,33 @@ func (c *Cluster) setEnv(e *Env) {
 func (c *Cluster) refilter() {
 	vms := c.env.Cluster.VMs
 	f := parseFilter(c.input.Value())
-	c.names.refresh(vms)
-	if f.empty() && len(c.order) == len(vms) {
-		c.fuzzy = false // all were shown and all are: the order was good a moment ago
-	} else {
-		c.order, c.fuzzy = f.apply(vms)
+	same := c.names.refresh(vms)
+	by := laid{c.sort, c.reverse, c.grouped}
+	switch {
+	case f.empty() && len(c.order) == len(vms) && !c.fuzzy && same && by == c.laid && by == laid{sort: "name"}:
+		// all were shown and all are, and nobody has another name
+	default:
+		if f.empty() && len(c.order) == len(vms) {
+			c.fuzzy = false // the order was good a moment ago
+		} else {
+			c.order, c.fuzzy = f.apply(vms)
+		}
+		if !c.fuzzy {
+			c.names.sort(vms, c.order, c.sort, c.reverse)
+		}
+		if c.grouped {
+			byNode(vms, c.env.Cluster.Nodes, c.order)
+		}
+		c.laid = by
 	}
-	if !c.fuzzy {
-		c.names.sort(vms, c.order, c.sort, c.reverse)
-	}
-	if c.grouped {
-		byNode(vms, c.env.Cluster.Nodes, c.order)
+	c.follow(vms)
+	c.settle()
+}
+
+// follow keeps the cursor on its VM, wherever that is in the order now.
+func (c *Cluster) follow(vms []*model.VM) {
+	if v := c.current(); v != nil && keyOf(v) == c.vm && !v.Tombstone {
+		return
 	}
 	exact, any := -1, -1
 	for row, i := range c.order {
@@ -149,7 +172,6 @@ func (c *Cluster) refilter() {
 	case any >= 0:
 		c.vms.Cursor = any
 	}
-	c.settle()
 }
 
 // settle keeps the cursors inside their lists and remembers what they are on.
@@ -176,7 +198,7 @@ func (c *Cluster) settle() {
 // current is the VM under the cursor, or nil.
 func (c *Cluster) current() *model.VM {
 	if c.vms.Cursor < len(c.order) {
-		return &c.env.Cluster.VMs[c.order[c.vms.Cursor]]
+		return c.env.Cluster.VMs[c.order[c.vms.Cursor]]
 	}
 	return nil
 }

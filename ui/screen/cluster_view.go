@@ -102,7 +102,7 @@ func (c *Cluster) vmsView(box clusterBox) string {
 	first := c.vms.Clamp(len(c.order), box.vms-2).Offset
 	rows := t.View(c.env.Theme, box.main, box.vms-1, c.vms, len(c.order), func(i int) widget.Row {
 		v := vms[c.order[i]]
-		r := vmRow(c.env, v, c.marks[v.UUID])
+		r := vmRow(c.env, *v, c.marks[v.UUID])
 		if c.grouped {
 			r.Cells[0], r.Cells[1] = widget.Cell{Text: name(v.Node), Style: c.env.Theme.Lead}, r.Cells[0]
 			if i > first && vms[c.order[i-1]].Node == v.Node {

@@ -71,7 +71,10 @@ func agentSentence(s model.AgentState) string {
 
 func definition(v model.VM) string {
 	parts := []string{"persistent"}
-	if !v.Persistent {
+	switch {
+	case v.Unsettled:
+		parts[0] = "…"
+	case !v.Persistent:
 		parts[0] = "transient: gone when it stops"
 	}
 	if v.Autostart {

@@ -11,7 +11,17 @@ import (
 
 // filter narrows a list of VMs. Words are joined by and; `!` turns one round;
 // `node:`, `state:`, `name:` and `tag:` look at that alone.
-type filter struct{ words []filterWord }
+type filter struct {
+	words []filterWord
+	// states are the words for each state that was met: making them for ten
+	// thousand VMs anew would be felt at every letter typed.
+	states map[stateKey]string
+}
+
+type stateKey struct {
+	state            model.DomainState
+	tombstone, moves bool
+}
 
 type filterWord struct {
 	field, text string
@@ -19,7 +29,7 @@ type filterWord struct {
 }
 
 func parseFilter(s string) filter {
-	var f filter
+	f := filter{states: map[stateKey]string{}}
 	for _, w := range strings.Fields(strings.ToLower(s)) {
 		var fw filterWord
 		w, fw.not = strings.CutPrefix(w, "!")
@@ -38,14 +48,14 @@ func (f filter) empty() bool { return len(f.words) == 0 }
 
 func (f filter) matches(v *model.VM) bool {
 	for _, w := range f.words {
-		if w.matches(v) == w.not {
+		if w.matches(v, f.stateWords) == w.not {
 			return false
 		}
 	}
 	return true
 }
 
-func (w filterWord) matches(v *model.VM) bool {
+func (w filterWord) matches(v *model.VM, stateWords func(*model.VM) string) bool {
 	has := func(s string) bool { return strings.Contains(strings.ToLower(s), w.text) }
 	switch w.field {
 	case "node":
@@ -83,6 +93,16 @@ func hasTag(v *model.VM, start string) bool {
 
 var plainTheme = theme.New(theme.Mono)
 
+func (f filter) stateWords(v *model.VM) string {
+	k := stateKey{v.State, v.Tombstone, v.Job != ""}
+	words, ok := f.states[k]
+	if !ok {
+		words = stateWords(v)
+		f.states[k] = words
+	}
+	return words
+}
+
 func stateWords(v *model.VM) string {
 	s := string(v.State)
 	if shown := domainLook(plainTheme, v.State).word; shown != s {
@@ -98,7 +118,7 @@ func stateWords(v *model.VM) string {
 }
 
 // vmNames lets the fuzzy search read the names without a copy of them.
-type vmNames []model.VM
+type vmNames []*model.VM
 
 // String implements fuzzy.Source.
 func (n vmNames) String(i int) string { return n[i].Name }
@@ -109,7 +129,7 @@ func (n vmNames) Len() int { return len(n) }
 // apply returns the indices of the VMs that pass. When a single plain word
 // passes none, the names that have its letters in order do, best first; fuzzy
 // tells so.
-func (f filter) apply(vms []model.VM) (order []int, isFuzzy bool) {
+func (f filter) apply(vms []*model.VM) (order []int, isFuzzy bool) {
 	order = make([]int, 0, len(vms))
 	if f.empty() {
 		for i := range vms {
@@ -118,7 +138,7 @@ func (f filter) apply(vms []model.VM) (order []int, isFuzzy bool) {
 		return order, false
 	}
 	for i := range vms {
-		if f.matches(&vms[i]) {
+		if f.matches(vms[i]) {
 			order = append(order, i)
 		}
 	}

@@ -98,7 +98,7 @@ func (s *Job) guest() model.DomainState {
 	j := s.job
 	v, ok := s.env.VM(j.VM, j.To)
 	switch {
-	case ok && v.Node == j.To && s.env.Fresh(v.Seen) != Lost && v.State != model.StateNone:
+	case ok && v.Node == j.To && s.env.Fresh(v.Seen) != Lost && v.State != model.StateNone && v.State != model.StateUnknown:
 		switch {
 		case v.State == model.StateCrashed || v.State == model.StatePaused || v.State == model.StateShutoff:
 			return v.State

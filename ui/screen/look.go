@@ -65,6 +65,8 @@ func domainLook(th *theme.Theme, s model.DomainState) look {
 		return look{sign: theme.SignNone, word: "missing", style: th.Muted}
 	case model.StateUnreachable:
 		return look{sign: theme.SignUnknown, word: "unreachable", style: th.Warn}
+	case model.StateUnknown:
+		return look{sign: theme.SignUnknown, word: "…", style: th.Muted}
 	case model.StateNone:
 		return look{sign: theme.SignNone, word: "no state", style: th.Muted}
 	}

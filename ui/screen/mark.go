@@ -24,7 +24,7 @@ func (c *Cluster) mark(id string) {
 		c.last = keyOf(v)
 		c.move("down")
 	case "mark-range":
-		from := slices.IndexFunc(c.order, func(i int) bool { return keyOf(&c.env.Cluster.VMs[i]) == c.last })
+		from := slices.IndexFunc(c.order, func(i int) bool { return keyOf(c.env.Cluster.VMs[i]) == c.last })
 		if from < 0 {
 			from = c.vms.Cursor
 		}
@@ -45,7 +45,7 @@ func (c *Cluster) chosen() []model.VM {
 	var out []model.VM
 	if len(c.marks) > 0 {
 		for i := range c.env.Cluster.VMs {
-			if v := &c.env.Cluster.VMs[i]; c.marks[v.UUID] && !v.Tombstone {
+			if v := c.env.Cluster.VMs[i]; c.marks[v.UUID] && !v.Tombstone {
 				out = append(out, *v)
 			}
 		}

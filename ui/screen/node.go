@@ -27,7 +27,7 @@ var nodePages = []string{"VMs", "storage", "networks", "capabilities"}
 type Node struct {
 	env   *Env
 	node  model.Node
-	vms   []model.VM
+	vms   []*model.VM
 	list  widget.List
 	on    model.UUID
 	names names
@@ -58,7 +58,7 @@ func (s *Node) setEnv(e *Env) {
 		}
 	}
 	s.names.refresh(s.vms)
-	sorted := make([]model.VM, len(s.vms))
+	sorted := make([]*model.VM, len(s.vms))
 	for i, j := range s.names.order {
 		sorted[i] = s.vms[j]
 		if sorted[i].UUID == s.on {
@@ -118,7 +118,7 @@ func (s *Node) current() []model.VM {
 	if s.page != nodeVMs || s.list.Cursor >= len(s.vms) {
 		return nil
 	}
-	return s.vms[s.list.Cursor : s.list.Cursor+1]
+	return []model.VM{*s.vms[s.list.Cursor]}
 }
 
 func (s *Node) move(id string, times int) bool {
@@ -185,7 +185,7 @@ func (s *Node) movable() []model.VM {
 	var out []model.VM
 	for _, v := range s.vms {
 		if !v.Tombstone && !v.Arriving {
-			out = append(out, v)
+			out = append(out, *v)
 		}
 	}
 	return out
@@ -322,7 +322,7 @@ func (s *Node) vmView(w, h int) string {
 	t.Heading, t.Focus, t.Empty = true, true, "no VM is known here"
 	t.Columns[0].Title, t.Columns[1].Hidden = "VMS", true
 	return t.View(s.env.Theme, w, h, s.list, len(s.vms), func(i int) widget.Row {
-		return vmRow(s.env, s.vms[i], false)
+		return vmRow(s.env, *s.vms[i], false)
 	})
 }
 

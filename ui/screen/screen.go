@@ -133,7 +133,7 @@ func (e *Env) Node(name model.NodeName) (model.Node, bool) {
 func (e *Env) VM(id model.UUID, node model.NodeName) (model.VM, bool) {
 	other := -1
 	for i := range e.Cluster.VMs {
-		switch v := &e.Cluster.VMs[i]; {
+		switch v := e.Cluster.VMs[i]; {
 		case v.UUID != id:
 		case v.Node == node && !v.Tombstone:
 			return *v, true
@@ -144,7 +144,7 @@ func (e *Env) VM(id model.UUID, node model.NodeName) (model.VM, bool) {
 	if other < 0 {
 		return model.VM{}, false
 	}
-	return e.Cluster.VMs[other], true
+	return *e.Cluster.VMs[other], true
 }
 
 // Running lists the jobs that are not over, newest first.

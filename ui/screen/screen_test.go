@@ -223,9 +223,10 @@ func TestLooksDiffer(t *testing.T) {
 // those that a torn escape sequence may produce, every one explained.
 func TestKeys(t *testing.T) {
 	e := env()
+	two := []model.VM{*e.Cluster.VMs[0], *e.Cluster.VMs[1]}
 	pages := []Screen{
-		NewCluster(e), NewVM(e, uitest.UUID(1), "node1"), NewNode(e, "node1"), NewJobs(e), NewLog(e), NewMatrix(e, e.Cluster.VMs[:2]), NewDoctor(e),
-		NewMigrate(e, e.Cluster.VMs[:1], ""), NewJob(e, "j", model.Job{}),
+		NewCluster(e), NewVM(e, uitest.UUID(1), "node1"), NewNode(e, "node1"), NewJobs(e), NewLog(e), NewMatrix(e, two), NewDoctor(e),
+		NewMigrate(e, two[:1], ""), NewJob(e, "j", model.Job{}),
 	}
 	for _, p := range pages {
 		seen := map[string]string{}
@@ -255,7 +256,7 @@ func TestCannotMove(t *testing.T) {
 	byName := func(n string) []model.VM {
 		for _, v := range e.Cluster.VMs {
 			if v.Name == n {
-				return []model.VM{v}
+				return []model.VM{*v}
 			}
 		}
 		return nil
@@ -301,7 +302,7 @@ func TestTheCursorWaitsForAPerson(t *testing.T) {
 	at := func(names ...string) *Env {
 		e := &Env{W: 120, H: 36}
 		for _, n := range names {
-			e.Cluster.VMs = append(e.Cluster.VMs, model.VM{UUID: model.UUID(n), Name: n, Node: "node1"})
+			e.Cluster.VMs = append(e.Cluster.VMs, &model.VM{UUID: model.UUID(n), Name: n, Node: "node1"})
 		}
 		return e
 	}

@@ -63,7 +63,7 @@ func stateRank(v *model.VM) int {
 	switch v.State {
 	case model.StateCrashed:
 		return 0
-	case model.StateUnreachable, model.StateNone:
+	case model.StateUnreachable, model.StateNone, model.StateUnknown:
 		return 1
 	case model.StatePaused, model.StateSuspended, model.StateBlocked:
 		return 2
@@ -97,7 +97,7 @@ func sortMenu(current string) widget.Menu {
 }
 
 // byNode orders VMs by the place of their node, before anything else.
-func byNode(vms []model.VM, nodes []model.Node, order []int) {
+func byNode(vms []*model.VM, nodes []model.Node, order []int) {
 	place := make(map[model.NodeName]int, len(nodes))
 	for i := range nodes {
 		place[nodes[i].Name] = i + 1
@@ -109,21 +109,21 @@ func byNode(vms []model.VM, nodes []model.Node, order []int) {
 // Names hardly ever change, so most updates only find that all is in order;
 // every other order then breaks its ties by comparing two numbers.
 type names struct {
-	of    []model.VM // the VMs the order was made for
-	order []int      // indices of VMs, by name
-	rank  []int      // the place of each VM in order
+	of    []*model.VM // the VMs the order was made for
+	order []int       // indices of VMs, by name
+	rank  []int       // the place of each VM in order
 }
 
-// refresh makes the order fit new VMs.
-func (n *names) refresh(vms []model.VM) {
-	same := len(n.of) == len(vms)
+// refresh makes the order fit new VMs, and tells whether it did already.
+func (n *names) refresh(vms []*model.VM) (same bool) {
+	same = len(n.of) == len(vms)
 	for i := 0; same && i < len(vms); i++ {
-		a, b := &n.of[i], &vms[i]
-		same = a.Name == b.Name && a.UUID == b.UUID && a.Node == b.Node
+		a, b := n.of[i], vms[i]
+		same = a == b || a.Name == b.Name && a.UUID == b.UUID && a.Node == b.Node
 	}
 	n.of = vms
 	if same {
-		return
+		return true
 	}
 	if len(n.order) != len(vms) {
 		n.order = make([]int, len(vms))
@@ -133,7 +133,7 @@ func (n *names) refresh(vms []model.VM) {
 		n.rank = make([]int, len(vms))
 	}
 	byName := func(i, j int) int {
-		a, b := &vms[i], &vms[j]
+		a, b := vms[i], vms[j]
 		c := natural(a.Name, b.Name)
 		if c == 0 {
 			c = cmp.Or(strings.Compare(string(a.UUID), string(b.UUID)), strings.Compare(string(a.Node), string(b.Node)))
@@ -146,14 +146,15 @@ func (n *names) refresh(vms []model.VM) {
 	for place, i := range n.order {
 		n.rank[i] = place
 	}
+	return false
 }
 
 // sort orders indices into vms. An order that was made before and still holds
 // costs one look at each.
-func (n *names) sort(vms []model.VM, order []int, id string, reverse bool) {
+func (n *names) sort(vms []*model.VM, order []int, id string, reverse bool) {
 	k := findSort(id)
 	byKey := func(i, j int) int {
-		c := k.compare(&vms[i], &vms[j])
+		c := k.compare(vms[i], vms[j])
 		if c == 0 {
 			c = n.rank[i] - n.rank[j]
 		}

@@ -176,7 +176,7 @@ func uptime(e *Env, v *model.VM) string {
 }
 
 // anyMove tells whether a move has hold of one of the VMs.
-func anyMove(vms []model.VM) bool {
+func anyMove(vms []*model.VM) bool {
 	for i := range vms {
 		if vms[i].Job != "" {
 			return true

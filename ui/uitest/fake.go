@@ -42,6 +42,9 @@ type Fake struct {
 	Checks    []model.CheckResult
 	ActErr    error
 
+	// Sight is what Look said last.
+	Sight model.Sight
+
 	acts []string
 	book []model.LogEntry
 
@@ -310,5 +313,9 @@ func (f *Fake) Log(context.Context, int) ([]model.LogEntry, error) {
 	return append([]model.LogEntry(nil), f.book...), nil
 }
 
-// Hot implements engine.Service.
-func (f *Fake) Hot(...model.UUID) {}
+// Look implements engine.Service.
+func (f *Fake) Look(s model.Sight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Sight = s
+}

@@ -16,7 +16,7 @@ func Plan(c model.Cluster, now time.Time, r model.Request) (model.Plan, error) {
 	var vm model.VM
 	for _, v := range c.VMs {
 		if v.UUID == r.VM {
-			vm = v
+			vm = *v
 		}
 	}
 	p := model.Plan{

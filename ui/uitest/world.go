@@ -74,10 +74,10 @@ var specs = []vmSpec{
 	{"old-dns", "node4", "running", "booted", 1, 1, 2, 0, 0, "connected", "10.20.9.9"},
 }
 
-func worldVMs(now time.Time) []model.VM {
-	var out []model.VM
+func worldVMs(now time.Time) []*model.VM {
+	var out []*model.VM
 	for i, s := range specs {
-		v := model.VM{
+		v := &model.VM{
 			UUID: UUID(i + 1), Name: s.name, Node: model.NodeName(s.node), State: model.DomainState(s.state), Reason: s.reason,
 			Seen: now.Add(-200 * time.Millisecond), Persistent: true, Autostart: i%2 == 0,
 			VCPUs: s.vcpus, Memory: uint64(s.mem) * gib, CPUPercent: s.cpu,
@@ -112,7 +112,7 @@ func Many(now time.Time, n int) model.Cluster {
 		})
 	}
 	for i := range n {
-		c.VMs = append(c.VMs, model.VM{
+		c.VMs = append(c.VMs, &model.VM{
 			UUID: UUID(i), Name: fmt.Sprintf("vm-%05d", (i*7919)%n), Node: c.Nodes[i%8].Name, State: model.StateRunning, Reason: "booted",
 			Seen: now, VCPUs: 2, Memory: 4 * gib, CPUPercent: float64(i*31%200) / 2, DiskRead: float64(i%97) * 1e5, NetRx: float64(i%89) * 1e4,
 			Addresses: []string{fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)}, Agent: model.AgentConnected,

@@ -71,7 +71,7 @@ func (w *world) live() {
 		c := w.cluster
 		c.At = now
 		c.Nodes = append([]model.Node(nil), c.Nodes...)
-		c.VMs = append([]model.VM(nil), c.VMs...)
+		c.VMs = append([]*model.VM(nil), c.VMs...)
 		for i := range c.Nodes {
 			if n := &c.Nodes[i]; n.State == model.NodeUp {
 				n.Seen = now
@@ -79,11 +79,12 @@ func (w *world) live() {
 			}
 		}
 		for i := range c.VMs {
-			if v := &c.VMs[i]; v.Node != "node4" {
+			if v := *c.VMs[i]; v.Node != "node4" {
 				v.Seen = now
 				if v.State == model.StateRunning {
 					v.CPUPercent = max(0, v.CPUPercent*(0.95+rand.Float64()*0.1))
 				}
+				c.VMs[i] = &v
 			}
 		}
 		w.cluster = c
@@ -157,8 +158,9 @@ func (w *world) release(id model.JobID, node model.NodeName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := range w.cluster.VMs {
-		if v := &w.cluster.VMs[i]; v.Job == id {
+		if v := *w.cluster.VMs[i]; v.Job == id {
 			v.Node, v.Job = node, ""
+			w.cluster.VMs[i] = &v
 		}
 	}
 }

@@ -41,8 +41,6 @@ func (a *app) console(ctx context.Context) error {
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(consoleGC)
 	}
-	a.profile()
-	go giveBack(ctx, e)
 	if because := a.plainly(cfg); because != "" {
 		return ui.Plain(ctx, e, a.out, time.Now, because)
 	}
@@ -53,22 +51,6 @@ func (a *app) console(ctx context.Context) error {
 // others on a jump host, and what it holds matters more there than the few
 // milliseconds per second that a tighter heap costs.
 const consoleGC = 30
-
-// startOver is how long after the nodes have answered the first look at all they
-// have is over, with ten thousand VMs.
-const startOver = 45 * time.Second
-
-// giveBack returns the memory to the system that only the first look needed.
-func giveBack(ctx context.Context, e *engine.Engine) {
-	if e.Wait(ctx) != nil {
-		return
-	}
-	select {
-	case <-time.After(startOver):
-		debug.FreeOSMemory()
-	case <-ctx.Done():
-	}
-}
 
 // plainly says who wants lines instead of a screen: the flag, then the
 // environment, then the configuration; empty if nobody does.

@@ -222,9 +222,6 @@ func TestBenchConsole(t *testing.T) {
 		figure(t, at+", first paint after the start", "%s", first.Round(time.Millisecond))
 		figure(t, at+", all 50 nodes shown", "%s", all.Round(10*time.Millisecond))
 		wait(t.Context(), time.Minute) // the first looks at 10,000 VMs are over
-		if os.Getenv("HORCRUX_PROFILE") != "" {
-			_ = l.cmd.Process.Signal(syscall.SIGUSR1)
-		}
 		cpu, _ := l.used()
 		wrote, since := l.bytes(), time.Now()
 		wait(t.Context(), 20*time.Second)

@@ -130,7 +130,6 @@ func (a *app) Init() tea.Cmd {
 func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	cmd := a.handle(msg)
 	a.heat()
-	a.pulse.beat()
 	return a, tea.Batch(cmd, a.schedule())
 }
 

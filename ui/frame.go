@@ -40,6 +40,8 @@ func (a *app) tooSmall() bool { return frameFor(a.w, a.h).tooSmall }
 
 // View implements tea.Model.
 func (a *app) View() tea.View {
+	// The picture is handed over as soon as it is drawn, however long that takes.
+	defer a.pulse.beat()
 	v := tea.NewView(a.content())
 	v.AltScreen, v.ReportFocus = true, true
 	v.WindowTitle = a.windowTitle()

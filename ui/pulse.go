@@ -9,11 +9,12 @@ import (
 )
 
 const (
-	// flushIn is how soon after a message its picture is written.
+	// flushIn is how soon after it was drawn a picture is written.
 	flushIn = 5 * time.Millisecond
 	// flushRest is how often it is looked for something to write when nothing
-	// has happened.
-	flushRest = time.Second
+	// has happened: also what a picture waits for that was handed over late, on a
+	// machine with no time for us.
+	flushRest = 200 * time.Millisecond
 )
 
 // pulse writes pictures when there are some. Bubble Tea looks for one at a fixed
@@ -30,7 +31,7 @@ type pulse struct {
 
 func newPulse(p *tea.Program) *pulse { return &pulse{find: func() *time.Ticker { return tickerOf(p) }} }
 
-// beat is called with every message, by the goroutine that runs the program.
+// beat is called with every picture, by the goroutine that runs the program.
 func (p *pulse) beat() {
 	if p == nil {
 		return

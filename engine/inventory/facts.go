@@ -243,10 +243,9 @@ func (w *watcher) wantedXMLs() []model.UUID {
 	return append(first, then...)
 }
 
-// xmlOld gives the age from which a definition is read again, to be called under
-// the lock. It differs between
-// VMs that nobody looks at, so that those that were read together at the start
-// are not all due together.
+// xmlOld gives a function for the age from which a definition is read again, to
+// be called under the lock. It differs between VMs that nobody looks at, so that
+// those that were read together at the start are not all due together.
 func (w *watcher) xmlOld() func(model.UUID) time.Duration {
 	size := int(w.inv.size.Load())
 	unseen := seldom(xmlRest, size)

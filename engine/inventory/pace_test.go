@@ -72,6 +72,9 @@ func TestDue(t *testing.T) {
 	}
 	look := func(s model.Sight) func(*watcher) { return func(w *watcher) { w.inv.Look(s) } }
 	row := model.Sight{VMs: []model.Place{{UUID: "3", Node: "node0"}, {UUID: "4", Node: "other"}}}
+	failed := func(after time.Duration) func(*watcher) {
+		return func(w *watcher) { w.failed(began.Add(after)) }
+	}
 	for name, c := range map[string]struct {
 		do    func(*watcher)
 		after time.Duration
@@ -89,6 +92,10 @@ func TestDue(t *testing.T) {
 		"a row, nobody there":   {do: look(model.Sight{VMs: row.VMs, Away: true}), after: 2 * time.Second},
 		"what libvirt told of":  {do: func(w *watcher) { w.hint("7") }, after: 0, ids: 1, list: true},
 		"somebody new":          {do: func(w *watcher) { w.hint("new") }, after: 0, list: true},
+		"failed":                {do: failed(0), after: time.Second},
+		"failed, after a while": {do: failed(0), after: idle, list: true, load: true, all: true},
+		"failed twice":          {do: func(w *watcher) { failed(0)(w); failed(time.Second)(w) }, after: idle, list: true, load: true, all: true},
+		"failed, and a row":     {do: func(w *watcher) { failed(0)(w); look(row)(w) }, after: time.Second, ids: 1},
 		"a hint that was asked": {do: func(w *watcher) { w.hint("7"); w.relist = false; w.asking(question{ids: []model.UUID{"7"}}) }, after: 0},
 	} {
 		w := fresh()

@@ -77,7 +77,9 @@ func (w *watcher) due(now time.Time) (q question, wait time.Duration) {
 		wait = min(wait, left)
 		return false
 	}
-	if ripe(w.sweptAt, w.spread(p.sweep)) {
+	if left := w.retryAt.Sub(now); left > 0 {
+		wait = left
+	} else if ripe(w.sweptAt, w.spread(p.sweep)) {
 		clear(w.hints)
 		return question{list: true, load: true, all: true}, 0
 	}
@@ -86,7 +88,7 @@ func (w *watcher) due(now time.Time) (q question, wait time.Duration) {
 	for id := range w.sight.close {
 		if v := w.vms[id]; v != nil {
 			near = true
-			if v.hinted() || ripe(v.count.at, p.close) {
+			if v.hinted() || ripe(v.askedAt, p.close) {
 				q.ids = append(q.ids, id)
 			}
 		}
@@ -95,7 +97,7 @@ func (w *watcher) due(now time.Time) (q question, wait time.Duration) {
 		if _, asked := w.sight.close[id]; asked {
 			continue
 		}
-		if v := w.vms[id]; v != nil && (v.hinted() || ripe(v.count.at, p.shown)) {
+		if v := w.vms[id]; v != nil && (v.hinted() || ripe(v.askedAt, p.shown)) {
 			q.ids = append(q.ids, id)
 		}
 	}
@@ -142,7 +144,7 @@ func (w *watcher) read(parent context.Context, conn *virt.Conn, q question) {
 			}
 		})
 	}
-	swept := q.list && q.all
+	failed := false
 	if q.list {
 		w.mu.Lock()
 		w.relist = false // before the question: a hint that comes meanwhile counts
@@ -152,7 +154,7 @@ func (w *watcher) read(parent context.Context, conn *virt.Conn, q question) {
 			news = max(news, w.listed(refs, time.Now()))
 			w.firstList.Do(func() { close(w.listedOnce) })
 		}
-		swept = swept && err == nil
+		failed = err != nil
 	}
 	if q.all || len(q.ids) > 0 {
 		w.asking(q)
@@ -161,17 +163,18 @@ func (w *watcher) read(parent context.Context, conn *virt.Conn, q question) {
 			told++
 			news = max(news, w.counted(s))
 		})
-		swept = swept && err == nil
+		failed = failed || err != nil
 		if err == nil && told < len(q.ids) {
 			w.missed()
 		}
 	}
 	wg.Wait()
 	w.mu.Lock()
-	if q.list && q.all { // even if it failed: the next try waits for its turn
-		w.sweptAt = time.Now()
-	}
-	if swept {
+	switch now := time.Now(); {
+	case failed:
+		w.failed(now)
+	case q.list && q.all:
+		w.sweptAt = now
 		w.sweeps++
 	}
 	if q.load && w.sight.node {
@@ -179,6 +182,16 @@ func (w *watcher) read(parent context.Context, conn *virt.Conn, q question) {
 	}
 	w.mu.Unlock()
 	w.touched(max(news, Unseen))
+}
+
+// failed has all asked again, in a while, because what a question was about is
+// not known; to be called under the lock. Others that fail meanwhile do not put
+// that off.
+func (w *watcher) failed(now time.Time) {
+	w.sweptAt = time.Time{}
+	if w.retryAt.Before(now) {
+		w.retryAt = now.Add(idle)
+	}
 }
 
 // asking marks what is asked: a hint that comes from now on asks again.
@@ -289,7 +302,7 @@ func (w *watcher) forgetRates() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.load.CPUTotal, w.load.CPUBusy = 0, 0
-	w.sweptAt, w.sweeps = time.Time{}, 0
+	w.sweptAt, w.retryAt, w.sweeps = time.Time{}, time.Time{}, 0
 	for _, v := range w.vms {
 		v.count.at = time.Time{}
 		v.wanted = true

@@ -48,6 +48,7 @@ type watcher struct {
 
 	sight    *sight
 	sweptAt  time.Time // all was read
+	retryAt  time.Time // a question failed; not all is asked again before
 	sweeps   int       // since the connection was made
 	listedAt time.Time
 	loadAt   time.Time

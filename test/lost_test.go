@@ -50,11 +50,7 @@ func (c *console) killAt(id, kind string) string {
 // for the source; and in the end one node runs the VM, which moves again.
 func TestJournalLostAnywhere(t *testing.T) {
 	queueVMs(t)
-	kinds := []string{"prepare", "performed", "gated", "committed"}
-	if os.Getenv("HORCRUX_ACCEPT") == "all" {
-		kinds = append(kinds, "marking", "perform", "commit-intent", "fencing", "fenced")
-	}
-	for _, kind := range kinds {
+	for _, kind := range []string{"marking", "prepare", "perform", "performed", "gated", "commit-intent", "committed", "fencing", "fenced"} {
 		t.Run(kind, func(t *testing.T) {
 			gather(t, "node1", "q3")
 			c := newConsole(t)

@@ -19,7 +19,8 @@ const LedgerFile = "/ledger"
 
 // CheckLedger proves that a guest's ledger holds every block that its last beat
 // tells of, whole, and none from before that. The image may be of a guest that
-// runs: what it wrote after the beat may be there, in part.
+// runs, if its copy was begun after the beats were read: what the guest wrote
+// since may be there, in part.
 func CheckLedger(text string, beats []Beat) (blocks int, err error) {
 	if len(beats) == 0 {
 		return 0, nil

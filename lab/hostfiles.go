@@ -27,15 +27,13 @@ Subsystem sftp /usr/lib/openssh/sftp-server
 `
 
 // qemuConfig switches off what needs a whole machine: a security driver, a
-// QEMU user, a mount namespace and control groups of its own.
+// mount namespace and control groups of its own. Which user QEMU runs as, and
+// who owns the images meanwhile and afterwards, is as Debian has it.
 const qemuConfig = `security_driver = "none"
-user = "root"
-group = "root"
+user = "libvirt-qemu"
+group = "libvirt-qemu"
 namespaces = []
 cgroup_controllers = []
-remember_owner = 0
-swtpm_user = "root"
-swtpm_group = "root"
 `
 
 const libvirtdConfig = `host_uuid = "%s"

@@ -136,7 +136,7 @@ func (n *Node) watch(ctx context.Context, client *transport.Client, conn *virt.C
 	n.poll = conn
 	n.mu.Unlock()
 	n.set(model.NodeUp, "")
-	t := time.NewTicker(rpcInterval)
+	t := time.NewTimer(rpcInterval)
 	defer t.Stop()
 	for {
 		select {
@@ -146,9 +146,15 @@ func (n *Node) watch(ctx context.Context, client *transport.Client, conn *virt.C
 			return client.Err()
 		case <-t.C:
 		}
+		// Whoever reads figures has heard the heart beat.
+		if left := rpcInterval - conn.Silence(); left > 0 {
+			t.Reset(left)
+			continue
+		}
 		if err := n.heartbeat(ctx, conn); err != nil {
 			return err
 		}
+		t.Reset(rpcInterval)
 	}
 }
 

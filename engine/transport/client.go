@@ -19,6 +19,7 @@ import (
 type Client struct {
 	target   Target
 	ssh      *ssh.Client
+	line     *heard
 	sessions *sessions
 	hostKey  string
 
@@ -39,8 +40,8 @@ var (
 	errHangup = errors.New("the SSH server closed the connection")
 )
 
-func newClient(t Target, s *ssh.Client) *Client {
-	c := &Client{target: t, ssh: s, sessions: newSessions(), done: make(chan struct{})}
+func newClient(t Target, s *ssh.Client, line *heard) *Client {
+	c := &Client{target: t, ssh: s, line: line, sessions: newSessions(), done: make(chan struct{})}
 	go func() { c.fail(c.cause(s.Wait())) }()
 	return c
 }
@@ -213,16 +214,21 @@ func (c *Client) Probe(ctx context.Context) error {
 	return nil
 }
 
-// KeepAlive asks for a sign of life every interval and ends the connection when
-// none comes within timeout. It returns when the connection is gone.
+// KeepAlive asks for a sign of life once nothing was heard for interval, and ends
+// the connection when none comes within timeout. It returns when the connection
+// is gone.
 func (c *Client) KeepAlive(interval, timeout time.Duration) {
-	t := time.NewTicker(interval)
+	t := time.NewTimer(interval)
 	defer t.Stop()
 	for {
 		select {
 		case <-c.done:
 			return
 		case <-t.C:
+		}
+		if left := interval - c.line.silence(); left > 0 {
+			t.Reset(left)
+			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		err := c.Ping(ctx)
@@ -231,6 +237,7 @@ func (c *Client) KeepAlive(interval, timeout time.Duration) {
 			c.fail(fmt.Errorf("no sign of life for %v", timeout))
 			return
 		}
+		t.Reset(interval)
 	}
 }
 

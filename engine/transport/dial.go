@@ -85,12 +85,13 @@ func dialHop(ctx context.Context, via *Client, t Target, keys *Keyring) (*Client
 	l := &login{ctx: limit.ctx, target: t, keys: keys, pause: limit.pause, resume: limit.resume}
 	defer l.close()
 	hostKeys.ask = l.acceptHostKey
-	sshClient, err := handshake(limit, conn, t, hostKeys, l)
+	line := listenTo(conn)
+	sshClient, err := handshake(limit, line, t, hostKeys, l)
 	if err != nil {
 		conn.Close()
 		return nil, l.classify(limit.explain(err))
 	}
-	c := newClient(t, sshClient)
+	c := newClient(t, sshClient, line)
 	if shown := hostKeys.accepted.Load(); shown != nil {
 		c.hostKey = *shown
 	}

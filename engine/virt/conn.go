@@ -133,6 +133,11 @@ func (c *Conn) Done() <-chan struct{} { return c.wire.done }
 // Err is why the connection is gone, nil while it is there.
 func (c *Conn) Err() error { return c.wire.cause() }
 
+// Silence is how long the daemon has answered no call.
+func (c *Conn) Silence() time.Duration {
+	return time.Since(c.wire.start) - time.Duration(c.wire.answered.Load())
+}
+
 // bounded gives ctx a deadline if it has none; limit 0 leaves it as it is.
 func bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	if _, has := ctx.Deadline(); has || limit == endless {

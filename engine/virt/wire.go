@@ -69,12 +69,15 @@ type wire struct {
 	waiting map[uint32]chan []byte // by the serials of calls without a reply; nil for those of the library
 
 	own atomic.Uint32 // calls that go past the library
+
+	start    time.Time
+	answered atomic.Int64 // the last answer to a call, after start
 }
 
 func newWire(inner net.Conn, onEvent func(uint32, []byte)) *wire {
 	w := &wire{
 		inner: inner, packets: make(chan []byte), done: make(chan struct{}), opened: make(chan struct{}),
-		onEvent: onEvent, pong: make(chan struct{}, 1), waiting: make(map[uint32]chan []byte),
+		onEvent: onEvent, pong: make(chan struct{}, 1), waiting: make(map[uint32]chan []byte), start: time.Now(),
 	}
 	go w.pump()
 	go w.answerPings()
@@ -226,7 +229,9 @@ func (w *wire) wanted(p []byte) (yes bool, own chan []byte) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	own, yes = w.waiting[serial]
+	if own, yes = w.waiting[serial]; yes {
+		w.answered.Store(int64(time.Since(w.start)))
+	}
 	delete(w.waiting, serial)
 	return yes, own
 }

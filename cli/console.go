@@ -33,7 +33,8 @@ func (a *app) console(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.openForConsole(cfg)
+	begin := make(chan struct{})
+	e, err := a.openForConsole(cfg, begin)
 	if err != nil {
 		return err
 	}
@@ -42,9 +43,12 @@ func (a *app) console(ctx context.Context) error {
 		debug.SetGCPercent(consoleGC)
 	}
 	if because := a.plainly(cfg); because != "" {
+		close(begin)
 		return ui.Plain(ctx, e, a.out, time.Now, because)
 	}
-	return ui.Run(ctx, e, a.consoleOptions(cfg))
+	o := a.consoleOptions(cfg)
+	o.Shown = func() { close(begin) }
+	return ui.Run(ctx, e, o)
 }
 
 // consoleGC is the GOGC of the console, in percent: it stays open for days beside

@@ -49,13 +49,14 @@ func (a *app) open() (*engine.Engine, error) {
 	return engine.Open(c, o)
 }
 
-// openForConsole is open with an engine whose questions the console shows.
-func (a *app) openForConsole(c config.Config) (*engine.Engine, error) {
+// openForConsole is open with an engine whose questions the console shows, and
+// which connects to nothing before begin is closed.
+func (a *app) openForConsole(c config.Config, begin <-chan struct{}) (*engine.Engine, error) {
 	worker, err := workerCommand()
 	if err != nil {
 		return nil, err
 	}
-	return engine.Open(c, engine.Options{Worker: worker, Env: a.getenv, Desk: true})
+	return engine.Open(c, engine.Options{Worker: worker, Env: a.getenv, Desk: true, Begin: begin})
 }
 
 // withCluster runs do with an engine whose nodes have answered, or are known

@@ -37,6 +37,8 @@ type Options struct {
 	Desk bool
 	// Env reads the environment.
 	Env func(string) string
+	// Begin holds all connections back until it is closed; nil for at once.
+	Begin <-chan struct{}
 	// Only restricts the connections to these nodes; empty means all.
 	Only []model.NodeName
 }
@@ -90,7 +92,7 @@ func Open(cfg config.Config, o Options) (*Engine, error) {
 	}
 	e.maintenance, e.book = maintenance.Open(o.StateDir), newLogbook(o.StateDir)
 	e.secret = &remembering{ask: o.Prompter}
-	fo := fleet.Options{Only: o.Only, Log: e.heard}
+	fo := fleet.Options{Only: o.Only, Log: e.heard, Begin: o.Begin}
 	if o.Prompter != nil {
 		fo.Prompter = e.secret
 	}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,9 +28,15 @@ type pulse struct {
 	ticker *time.Ticker
 	slow   atomic.Bool
 	calm   *time.Timer // ends the quick looks
+	shown  func()      // called when the first picture is written; more calls do nothing
 }
 
-func newPulse(p *tea.Program) *pulse { return &pulse{find: func() *time.Ticker { return tickerOf(p) }} }
+func newPulse(p *tea.Program, shown func()) *pulse {
+	if shown == nil {
+		shown = func() {}
+	}
+	return &pulse{find: func() *time.Ticker { return tickerOf(p) }, shown: sync.OnceFunc(shown)}
+}
 
 // beat is called with every picture, by the goroutine that runs the program.
 func (p *pulse) beat() {
@@ -38,12 +45,14 @@ func (p *pulse) beat() {
 	}
 	if p.ticker == nil {
 		if p.ticker = p.find(); p.ticker == nil {
+			p.shown()
 			return
 		}
 		p.ticker.Reset(flushIn)
 		p.calm = time.AfterFunc(3*flushIn, func() {
 			p.slow.Store(true)
 			p.ticker.Reset(flushRest)
+			p.shown()
 		})
 		return
 	}

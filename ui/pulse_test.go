@@ -40,7 +40,9 @@ func TestBubbleTeaHasATicker(t *testing.T) {
 func TestPulse(t *testing.T) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
-	p := &pulse{find: func() *time.Ticker { return tick }}
+	shown := make(chan struct{}) // twice closed it would panic
+	p := newPulse(nil, func() { close(shown) })
+	p.find = func() *time.Ticker { return tick }
 	soon := func(when string) {
 		t.Helper()
 		select {
@@ -56,6 +58,11 @@ func TestPulse(t *testing.T) {
 			t.Fatal("it does not calm down")
 		}
 	}
+	select {
+	case <-shown:
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody hears that the first picture is there")
+	}
 	p.beat()
 	soon("after a pause")
 	for range 10 {
@@ -63,6 +70,8 @@ func TestPulse(t *testing.T) {
 		p.beat()
 	}
 	soon("while messages come in a row")
-	(&pulse{find: func() *time.Ticker { return nil }}).beat()
+	other := newPulse(nil, nil)
+	other.find = func() *time.Ticker { return nil }
+	other.beat()
 	(*pulse)(nil).beat()
 }

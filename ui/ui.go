@@ -40,6 +40,8 @@ type Options struct {
 	// keeps another choice for the next start.
 	Hidden      []string
 	KeepColumns func([]string)
+	// Shown, if set, is called once when the first picture is on the terminal.
+	Shown func()
 	// Now is the clock; nil for the real one.
 	Now func() time.Time
 }
@@ -70,7 +72,7 @@ func Run(ctx context.Context, s engine.Service, o Options) error {
 		opts = append(opts, tea.WithColorProfile(colorprofile.ASCII))
 	}
 	p := tea.NewProgram(a, opts...)
-	a.pulse = newPulse(p)
+	a.pulse = newPulse(p, o.Shown)
 
 	defer a.exit.heedSignals(p)()
 

@@ -21,6 +21,9 @@ type Options struct {
 	// Patience is how long a login may be silent before it is given up; zero for
 	// what suits a screen. What is under way over a login ends with it.
 	Patience time.Duration
+	// Begin holds all logins back until it is closed; nil for at once. They are
+	// mostly arithmetic, and would take the processor from a first picture.
+	Begin <-chan struct{}
 	// Only limits the fleet to some nodes of the configuration; empty is all.
 	Only []model.NodeName
 }
@@ -54,6 +57,12 @@ func Open(cfg config.Config, o Options) *Fleet {
 		f.byName[name] = n
 		after := turn(len(f.nodes) - 1)
 		f.wg.Go(func() {
+			if o.Begin != nil {
+				select {
+				case <-o.Begin:
+				case <-ctx.Done():
+				}
+			}
 			n.sleep(ctx, after, nil)
 			n.run(ctx)
 		})

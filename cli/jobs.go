@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -81,7 +82,10 @@ func newJobCommand(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = a.show(ch)
+				res, err := a.show(ch)
+				if err == nil && cmd.Context().Err() == nil {
+					_, err = a.orInterrupted(e, j.ID, "", &sync.Mutex{}, res)
+				}
 				return err
 			})
 		},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/signal"
 	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -161,6 +162,9 @@ func (a *app) watch(ctx context.Context, e *engine.Engine, id model.JobID, after
 		return err
 	}
 	res, err := a.show(ch)
+	if err == nil && ctx.Err() == nil {
+		res, err = a.orInterrupted(e, id, "", &sync.Mutex{}, res)
+	}
 	if err != nil {
 		return err
 	}

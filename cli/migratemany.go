@@ -142,7 +142,11 @@ func (a *app) watchAll(ctx context.Context, e *engine.Engine, plans []model.Plan
 				errs[i] = err
 				return
 			}
-			res, err := a.showAs(plans[i].VMName+": ", &mu, ch)
+			name := plans[i].VMName + ": "
+			res, err := a.showAs(name, &mu, ch)
+			if err == nil && ctx.Err() == nil {
+				res, err = a.orInterrupted(e, id, name, &mu, res)
+			}
 			switch {
 			case err != nil:
 				errs[i] = err

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"horcrux/engine"
 	"horcrux/engine/event"
 	"horcrux/engine/model"
 )
@@ -52,6 +53,19 @@ func (a *app) showAs(name string, mu *sync.Mutex, ch <-chan event.Event) (*model
 		}
 	}
 	return res, nil
+}
+
+// orInterrupted is the result of a job, or, shown as one, what is known of it if
+// its process has ended before it did.
+func (a *app) orInterrupted(e *engine.Engine, id model.JobID, name string, mu *sync.Mutex, res *model.Result) (*model.Result, error) {
+	j, err := e.Job(string(id))
+	if err != nil || j.State != model.JobInterrupted || j.Interrupted == nil {
+		return res, nil //nolint:nilerr // what it said is shown, whatever its journal is like
+	}
+	ch := make(chan event.Event, 1)
+	ch <- event.Event{Time: time.Now().UTC(), Job: id, Type: event.TypeResult, Result: j.Interrupted}
+	close(ch)
+	return a.showAs(name, mu, ch)
 }
 
 // describe is one event as one line without colour or drawing.
@@ -124,6 +138,8 @@ func describeResult(r model.Result) string {
 	s := fmt.Sprintf("%-10s %s", "result", r.Outcome)
 	if r.Owner != "" {
 		s += ": the VM is on " + string(r.Owner)
+	} else if r.Outcome == model.OutcomePerson || r.Outcome == model.OutcomeFailed {
+		s += ": where the VM is cannot be said"
 	}
 	if r.Downtime > 0 {
 		s += fmt.Sprintf("; it stood still for %d ms", r.Downtime.Milliseconds())

@@ -316,6 +316,7 @@ func (x *chaos) round(n int) {
 		x.moved[fmt.Sprintf("%s by %s", a.way.name, a.path)]++
 		killed = killed || a.fault.kills
 		x.t.Log(a)
+		bad = append(bad, a.unexplained()...)
 		if a.code != 0 && a.fault.do == nil && len(round) == 1 {
 			bad = append(bad, fmt.Sprintf("a move that nothing happened to ended with %d: %s", a.code, a.said))
 		}
@@ -414,6 +415,20 @@ func (x *chaos) run(ctx context.Context, a *attempt) {
 	if a.code == 0 {
 		a.code = codeOf(x.c.jobs()[a.id].State)
 	}
+}
+
+// unexplained is what the words of a move that failed leave open: the node, the
+// cause, where the VM is now, and what to do next.
+func (a *attempt) unexplained() (bad []string) {
+	if a.code == 0 {
+		return nil
+	}
+	for _, want := range []string{"node", "cause: ", "the VM is", "next: "} {
+		if !strings.Contains(a.said, want) {
+			bad = append(bad, fmt.Sprintf("%s: no word of %q in: %s", a, want, a.said))
+		}
+	}
+	return bad
 }
 
 // codeOf is the exit code that belongs to the state of a job.

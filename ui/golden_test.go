@@ -125,6 +125,18 @@ func scenes() []scene {
 			})
 		}},
 		{"job-decide", func(t *testing.T) *driver { return withJob(t, undecided) }},
+		{"job-interrupted", func(t *testing.T) *driver {
+			s, began := at(half)
+			j := uitest.Fold(move("web01-node2-7f3a", 1, "web01", "node1", "node2", began), s.Events)
+			j.State = model.JobInterrupted
+			j.Interrupted = &model.Result{
+				Outcome: model.OutcomePerson, Reason: "the process of this move ended before the move did; node2 was told to run the VM, and its answer was not heard",
+				Next: "run: horcrux recover, which looks at both nodes and settles it",
+			}
+			d := drive(t, uitest.World(uitest.Epoch), []model.Job{j})
+			d.fake.Say(j.ID, s.Events...)
+			return d.press("J", "enter")
+		}},
 		{"ask-keep", func(t *testing.T) *driver { return withJob(t, undecided).press("o", "enter") }},
 		{"jobs", func(t *testing.T) *driver {
 			var jobs []model.Job

@@ -115,6 +115,10 @@ func (v *Viewer) look(id model.JobID) (*known, bool, error) {
 	k.size, k.journal = size, jst.ModTime()
 	k.job.State = stateOf(k.job, jv, alive)
 	k.settled = !alive && k.job.State != model.JobInterrupted
+	k.job.Interrupted = nil
+	if k.job.State == model.JobInterrupted {
+		k.job.Interrupted = interruption(jv)
+	}
 	v.known[id] = k
 	return k, changed || state != k.job.State, nil
 }

@@ -282,6 +282,9 @@ type Job struct {
 	Log      []JobLog      `json:"log,omitempty"`
 	Result   *Result       `json:"result,omitempty"`
 	Plan     *Plan         `json:"plan,omitempty"`
+	// Interrupted is what the journal alone says of a job in that state: where the
+	// VM is, if that is certain, the cause, and the next step.
+	Interrupted *Result `json:"interrupted,omitempty"`
 	// Place in the queue, from 1, and Waits, why it has to wait, while it does.
 	Place int    `json:"place,omitempty"`
 	Waits string `json:"waits,omitempty"`

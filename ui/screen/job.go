@@ -82,7 +82,7 @@ func (s *Job) join() {
 	j.ID, j.VM, j.VMName, j.From, j.To, j.Mode = s.id, l.VM, l.VMName, l.From, l.To, l.Mode
 	j.Started, j.By, j.Plan, j.SendsBack = l.Started, l.By, l.Plan, l.SendsBack
 	if l.State == model.JobInterrupted || l.State.Ended() && !j.State.Ended() {
-		j.State = l.State
+		j.State, j.Interrupted = l.State, l.Interrupted
 		if j.Result == nil {
 			j.Result = l.Result
 		}

@@ -203,7 +203,10 @@ func (s *Job) endLine(w int) string {
 func (s *Job) resultLines(w int, roomy bool) []string {
 	th, j := s.env.Theme, s.job
 	r := model.Result{}
-	if j.Result != nil {
+	switch {
+	case j.State == model.JobInterrupted && j.Interrupted != nil:
+		r = *j.Interrupted
+	case j.Result != nil:
 		r = *j.Result
 	}
 	title, look := outcomeWords(s.env, j)
@@ -219,7 +222,7 @@ func (s *Job) resultLines(w int, roomy bool) []string {
 	}
 	if r.Owner != "" {
 		add("the VM", name(j.VMName)+" is on "+name(r.Owner), th.Strong)
-	} else if j.State == model.JobPerson {
+	} else if j.State == model.JobPerson || j.State == model.JobInterrupted {
 		add("the VM", "it is not certain which node has it: start it nowhere by hand", th.Warn)
 	}
 	add("cause", name(r.Reason), th.Text)
@@ -246,7 +249,7 @@ func (s *Job) resultLines(w int, roomy bool) []string {
 	}
 	next := name(r.Next)
 	if j.State == model.JobInterrupted {
-		next = "`horcrux recover` looks at both hosts and settles it"
+		next = text.Or(next, "run: horcrux recover, which looks at both nodes and settles it")
 	}
 	if d := s.decision(); d != nil {
 		for _, f := range d.Sides {

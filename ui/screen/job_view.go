@@ -88,7 +88,9 @@ func (s *Job) sides() (from, to side) {
 		state = j.Plan.Was.State
 	}
 	owner, stopped := where(j)
-	if v, ok := s.env.VM(j.VM, owner); ok && v.Node == owner && s.env.Fresh(v.Seen) == Fresh && j.State.Ended() {
+	v, ok := s.env.VM(j.VM, owner)
+	seen := ok && v.Node == owner && s.env.Fresh(v.Seen) == Fresh
+	if seen && (j.State.Ended() || j.State == model.JobInterrupted) {
 		state = v.State
 	}
 	if j.State == model.JobAwaiting && owner == j.To {
@@ -104,9 +106,12 @@ func (s *Job) sides() (from, to side) {
 	}
 	l := domainLook(th, state)
 	here := side{l.sign, l.word + " here", l.style}
+	if j.State == model.JobInterrupted && !seen { // nobody has looked since its process ended
+		here = side{theme.SignUnknown, "has it, by the journal", th.Warn}
+	}
 	empty := side{theme.SignOff, "", th.Faint}
 	switch {
-	case j.State == model.JobPerson && (j.Result == nil || j.Result.Owner == ""):
+	case j.State == model.JobPerson && (j.Result == nil || j.Result.Owner == ""), j.State == model.JobInterrupted && owner == "":
 		unknown := side{theme.SignUnknown, "not certain", th.Warn}
 		return unknown, unknown
 	case owner == j.To && owner != "":
@@ -188,7 +193,7 @@ func (s *Job) assurance(w int) string {
 	case j.State == model.JobPerson:
 		line, look = "start "+vm+" nowhere by hand before this is settled", th.Warn
 	case j.State == model.JobInterrupted:
-		line, look = "the process of this move is gone; `horcrux recover` looks at both hosts and settles it", th.Warn
+		line, look = "its process is gone: start "+vm+" nowhere by hand, run `horcrux recover`", th.Warn
 	case s.back != "":
 		line, look = "job "+name(s.back)+" brings it back to "+from+"; enter opens it", th.Accent
 	case j.State == model.JobAwaiting:

@@ -173,6 +173,9 @@ func timeToGo(j model.Job) string {
 // where tells which node has the running guest, as far as the job knows, and
 // whether the guest is stopped for the moment.
 func where(j model.Job) (owner model.NodeName, stopped bool) {
+	if j.State == model.JobInterrupted && j.Interrupted != nil {
+		return j.Interrupted.Owner, false
+	}
 	if j.Result != nil && j.Result.Owner != "" {
 		return j.Result.Owner, false
 	}

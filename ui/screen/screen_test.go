@@ -163,6 +163,8 @@ func TestWhere(t *testing.T) {
 		{"copying", model.Job{From: "a", To: "b", State: model.JobRunning}, "a", false},
 		{"gate", model.Job{From: "a", To: "b", State: model.JobRunning, Phases: gate}, "a", true},
 		{"switched", model.Job{From: "a", To: "b", State: model.JobRunning, Phases: gate, Switched: true}, "b", false},
+		{"cut off", model.Job{From: "a", To: "b", State: model.JobInterrupted, Phases: gate, Interrupted: &model.Result{Owner: "a"}}, "a", false},
+		{"cut off in the switch", model.Job{From: "a", To: "b", State: model.JobInterrupted, Interrupted: &model.Result{}}, "", false},
 		{"undone", model.Job{From: "a", To: "b", State: model.JobUndone, Result: &model.Result{Owner: "a"}}, "a", false},
 		{"sent back", model.Job{From: "a", To: "b", State: model.JobDone, Switched: true, Result: &model.Result{Owner: "a"}}, "a", false},
 	} {

@@ -11,7 +11,7 @@ import (
 // TestInterruption: where a VM is, is said only where the records leave no other
 // place, and cause and next step always are.
 func TestInterruption(t *testing.T) {
-	plan := &model.Plan{From: "a", To: "b"}
+	plan := &model.Plan{Request: model.Request{From: "a", To: "b"}}
 	for _, c := range []struct {
 		name  string
 		v     journal.View

@@ -86,7 +86,9 @@ func (w way) allowed(t *testing.T, c *console, vm, to string) {
 }
 
 // restarts tells whether the guest boots once more in such a move.
-func (w way) restarts() bool { return slices.Contains(w.args, "offline") && w.spec.State != lab.VMOff || w.name == "block-stop" }
+func (w way) restarts() bool {
+	return slices.Contains(w.args, "offline") && w.spec.State != lab.VMOff || w.name == "block-stop"
+}
 
 var buildCrash = sync.OnceValues(func() (string, error) {
 	binary := filepath.Join(the.state, "horcrux-crash")

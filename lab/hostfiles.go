@@ -27,13 +27,15 @@ Subsystem sftp /usr/lib/openssh/sftp-server
 `
 
 // qemuConfig switches off what needs a whole machine: a security driver, a
-// mount namespace and control groups of its own. Which user QEMU runs as, and
-// who owns the images meanwhile and afterwards, is as Debian has it.
+// mount namespace and control groups of its own. Which user QEMU runs as is as
+// Debian has it. Owners of images are not remembered, as on a file system
+// without extended attributes (NFS): whoever ends a QEMU gives its images to root.
 const qemuConfig = `security_driver = "none"
 user = "libvirt-qemu"
 group = "libvirt-qemu"
 namespaces = []
 cgroup_controllers = []
+remember_owner = 0
 `
 
 const libvirtdConfig = `host_uuid = "%s"

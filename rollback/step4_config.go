@@ -11,12 +11,13 @@ import (
 // restoreConfig tells the source that the move is off and puts back what the
 // move changed in the definition: our marker and the autostart.
 func restoreConfig(ctx context.Context, e *Env) (string, error) {
+	given := giveBack(ctx, e)
 	if e.EndSource != nil {
 		// Confirm may answer well and leave the VM paused, or fail and have
 		// resumed it; the last step looks.
 		_ = e.EndSource(ctx)
 	}
-	var done []string
+	done := given
 	if fenced(e.View) {
 		if err := unfence(ctx, e); err != nil {
 			return "", err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"horcrux/engine/journal"
@@ -33,6 +34,9 @@ type Host interface {
 	VolumeExists(ctx context.Context, path string) (bool, error)
 	// Rename moves a file on the host; it never replaces one.
 	Rename(ctx context.Context, from, to string) error
+	// SetRights gives a file the owner and mode that it had, and tells whether it
+	// had lost them.
+	SetRights(ctx context.Context, want model.Rights) (changed bool, err error)
 	// Define writes a definition, durable on the host.
 	Define(ctx context.Context, xml string) error
 	// Flatten writes what the overlays of a disk hold into base and lets the
@@ -163,6 +167,12 @@ func PayTarget(ctx context.Context, e Env) error {
 			return fmt.Errorf("cannot %s on %s: %w", model.StepTitles[s.id], e.Target.Name(), err)
 		}
 		e.Report(model.StepResult{Step: s.id, Title: model.StepTitles[s.id], Kind: model.RollbackUndo, Status: model.PhaseOK, Detail: detail})
+	}
+	if given := giveBack(ctx, &e); len(given) > 0 {
+		e.Report(model.StepResult{
+			Step: model.StepConfig, Title: model.StepTitles[model.StepConfig], Kind: model.RollbackUndo, Status: model.PhaseOK,
+			Detail: strings.Join(given, ", "),
+		})
 	}
 	return nil
 }

@@ -71,6 +71,9 @@ func (h *host) Rename(_ context.Context, from, to string) error {
 	h.volumes[slices.Index(h.volumes, from)] = to
 	return h.act("rename "+from+" "+to, h.st)
 }
+func (h *host) SetRights(_ context.Context, r model.Rights) (bool, error) {
+	return true, h.act("chown "+r.Path, h.st)
+}
 func (h *host) Define(context.Context, string) error { return h.act("define", h.st) }
 func (h *host) Flatten(_ context.Context, disk, base string, over []string) error {
 	return h.act("flatten "+disk+" "+base+" "+strings.Join(over, "+"), h.st)
@@ -90,6 +93,8 @@ func TestUndo(t *testing.T) {
 		Plan: &model.Plan{Was: words["running"], Autostart: true}, Rollback: true, Marked: true, Prepared: true, Performing: true, Performed: true,
 		Volumes: []journal.Volume{{Node: "node2", Path: "/img/web.qcow2"}},
 	}
+	shared := full
+	shared.Rights = []model.Rights{{Path: "/nfs/a.img", UID: 64055, GID: 130, Mode: "600"}}
 	early := full
 	early.Prepared, early.Performing, early.Performed, early.Volumes = false, false, false, nil
 	asleep := full
@@ -106,6 +111,8 @@ func TestUndo(t *testing.T) {
 	}{
 		{"at the gate", full, &host{st: words["pm"]}, &host{st: puD}, "unmark autostart announce resume", "destroy delete /img/web.qcow2 undefine", 0, ""},
 		{"in the copy, libvirt resumed", full, &host{st: words["running"]}, &host{st: pmD}, "unmark autostart announce", "destroy delete /img/web.qcow2", 0, ""},
+		{"shared images", shared, &host{st: words["pm"]}, &host{st: puD}, "chown /nfs/a.img unmark autostart announce resume", "destroy delete /img/web.qcow2 undefine", 0, ""},
+		{"shared images, and the guest is dead", shared, &host{st: words["off"]}, &host{st: puD}, "unmark autostart", "destroy delete /img/web.qcow2 undefine", 0, ""},
 		{"before prepare", early, &host{st: words["running"]}, &host{st: words["missing"]}, "unmark autostart", "", 0, ""},
 		{"before prepare, a tombstone there", early, &host{st: words["running"]}, &host{st: words["off"]}, "unmark autostart", "", 0, ""},
 		{"target silent", full, &host{st: words["pm"]}, &host{silent: true}, "unmark autostart announce resume", "", 1, ""},

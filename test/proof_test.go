@@ -272,12 +272,36 @@ func (s *subject) asBefore(ctx context.Context, n *lab.Node) (bad []string) {
 			bad = append(bad, "it has a job: "+strings.Join(strings.Fields(info), " "))
 		}
 	}
+	if s.want != "shut off" {
+		bad = append(bad, s.unowned(ctx, n)...)
+	}
 	info := ask("dominfo", s.Name)
 	if got := field(info, "Autostart"); got != s.autostart {
 		bad = append(bad, fmt.Sprintf("autostart is %s, was %s", got, s.autostart))
 	}
 	if got := field(info, "Persistent"); (got == "yes") == s.Transient {
 		bad = append(bad, "persistent: "+got)
+	}
+	return bad
+}
+
+// unowned tells which images do not belong to the QEMU that has them: it could
+// not open them once more.
+func (s *subject) unowned(ctx context.Context, n *lab.Node) (bad []string) {
+	args := []string{"stat", "-L", "-c", "%U %n", "--"}
+	for _, d := range s.Disks {
+		if !d.Device {
+			args = append(args, d.Path())
+		}
+	}
+	out, err := n.Exec(ctx, args...)
+	if err != nil {
+		bad = append(bad, err.Error())
+	}
+	for line := range strings.Lines(out) {
+		if user, file, _ := strings.Cut(strings.TrimSpace(line), " "); user != "libvirt-qemu" {
+			bad = append(bad, file+" belongs to "+user)
+		}
 	}
 	return bad
 }

@@ -157,7 +157,7 @@ func (j *Journal) Commit() error {
 // unless the caller has proof, made after the intent, that the target has
 // never run: a resume that was refused by an answer, and the target seen
 // paused or destroyed since. The proof goes into the record.
-func (j *Journal) Rollback(reason, proof string) error {
+func (j *Journal) Rollback(reason, proof string, rights ...model.Rights) error {
 	switch {
 	case j.view.Rollback:
 		return nil
@@ -169,7 +169,7 @@ func (j *Journal) Rollback(reason, proof string) error {
 	if proof != "" {
 		reason += "; proof: " + proof
 	}
-	return j.write(Record{Kind: RollbackIntent, Note: reason})
+	return j.write(Record{Kind: RollbackIntent, Note: reason, Rights: rights})
 }
 
 func (j *Journal) write(r Record) error {

@@ -122,6 +122,9 @@ type Record struct {
 	Result    *model.Result       `json:"result,omitempty"`
 	Baseline  []model.CheckResult `json:"baseline,omitempty"`
 	Note      string              `json:"note,omitempty"`
+	// Rights are those of images that both nodes see, on the source with the
+	// intent to mark or to undo, on the target with the intent to perform.
+	Rights []model.Rights `json:"rights,omitempty"`
 	// Ours tells of an adopted move that what the target has carries its mark.
 	Ours bool `json:"ours,omitempty"`
 	// Keep is the node that a person chose, or whose copy was seen running.

@@ -35,6 +35,9 @@ type View struct {
 	Waiting bool
 	// Marked: the source may carry our marker and have its autostart off.
 	Marked bool
+	// Rights and TargetRights are owner and mode of the images that both nodes
+	// see, while the source's QEMU and the target's had them.
+	Rights, TargetRights []model.Rights
 	// Begun and Prepared: the call may have reached the host.
 	Begun, Prepared, Performing, Performed, Gated bool
 	// Suspended: the guest may have been paused on the source by us.
@@ -169,7 +172,7 @@ func (v View) apply(r Record) (View, error) {
 		v.Waiting = false
 	case Marking:
 		v.Marked = true
-		v.Baseline = r.Baseline
+		v.Baseline, v.Rights = r.Baseline, r.Rights
 	case Baselined:
 		v.Baseline = r.Baseline
 	case Creating:
@@ -211,7 +214,7 @@ func (v View) apply(r Record) (View, error) {
 	case Preparing:
 		v.Prepared = true
 	case Performing:
-		v.Performing = true
+		v.Performing, v.TargetRights = true, r.Rights
 	case Suspending:
 		v.Suspended = true
 	case PostCopying:
@@ -257,6 +260,9 @@ func (v View) apply(r Record) (View, error) {
 		v.Confirmed = true
 	case RollbackIntent:
 		v.Rollback, v.Epoch = true, BeforeCommit
+		if len(v.Rights) == 0 {
+			v.Rights = r.Rights
+		}
 	case RolledBack:
 		v.RolledBack = true
 	case Owed:

@@ -125,6 +125,7 @@ func (j *Job) complete(ctx context.Context) model.Result {
 	}
 	owed := j.letGo(ctx)
 	if owed == nil {
+		j.keepRights(ctx)
 		owed = j.fence(ctx)
 	}
 	detail := fmt.Sprintf("%s has the VM", j.plan.To)

@@ -34,6 +34,8 @@ type Host interface {
 	// File looks at one file without reading it; what cannot be found out is in
 	// its Err.
 	File(ctx context.Context, path string) model.FileFact
+	// Rights tells owner and mode of a file.
+	Rights(ctx context.Context, path string) (model.Rights, error)
 	// ReadMark reads the mark of whatever move has hold of the domain; one
 	// without a job if there is none.
 	ReadMark(ctx context.Context) (Mark, error)

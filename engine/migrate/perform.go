@@ -23,7 +23,7 @@ type performed struct {
 // perform copies disks and memory. It returns when both copies are paused and
 // the target has everything, or with the reason why not.
 func (j *Job) perform(ctx context.Context) (string, error) {
-	if err := j.Journal.Append(journal.Record{Kind: journal.Performing}); err != nil {
+	if err := j.Journal.Append(journal.Record{Kind: journal.Performing, Rights: j.rights(ctx, j.Target)}); err != nil {
 		return "", err
 	}
 	w := newWatch(j)

@@ -23,7 +23,7 @@ func (j *Job) baseline(ctx context.Context) (string, error) {
 	if err := j.unclaimed(ctx); err != nil {
 		return "", err
 	}
-	if err := j.Journal.Append(journal.Record{Kind: journal.Marking}); err != nil {
+	if err := j.Journal.Append(journal.Record{Kind: journal.Marking, Rights: j.rights(ctx, j.Source)}); err != nil {
 		return "", err
 	}
 	if err := j.Source.Mark(ctx, j.mark(RoleMoving)); err != nil {

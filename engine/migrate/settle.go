@@ -145,7 +145,11 @@ func (j *Job) forward(ctx context.Context, d rollback.Decision, cause error) mod
 // undo gives the VM back to the source.
 func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result {
 	j.phase(model.PhaseUndo, model.PhaseActive, cause.Error())
-	if err := j.Journal.Rollback(cause.Error(), proof); err != nil {
+	var rights []model.Rights
+	if v := j.Journal.View(); v.Adopted && !v.Rollback {
+		rights = j.rights(ctx, j.Source) // what the lost journal knew of them
+	}
+	if err := j.Journal.Rollback(cause.Error(), proof, rights...); err != nil {
 		return j.person(rollback.Decision{Owner: rollback.Source, Why: err.Error()}, cause)
 	}
 	j.dropCopy(ctx)

@@ -189,6 +189,12 @@ func (e *simEnd) Start(context.Context) error {
 
 func (e *simEnd) File(_ context.Context, p string) model.FileFact { return model.FileFact{Path: p} }
 
+func (e *simEnd) Rights(_ context.Context, p string) (model.Rights, error) {
+	return model.Rights{Path: p}, nil
+}
+
+func (e *simEnd) SetRights(context.Context, model.Rights) (bool, error) { return false, nil }
+
 func (e *simEnd) RemoveMark(context.Context) error {
 	return e.s.do(e.h, e.on("unmark"), func() error { e.h.marked = false; return nil })
 }

@@ -13,12 +13,14 @@ import (
 	"horcrux/engine/virt"
 )
 
-// A host without power is shown unreachable within sshInterval + sshTimeout.
+// A host without power is shown unreachable within sshInterval + sshTimeout. The
+// intervals are a little longer than the one at which the figures of nodes are read
+// in a big cluster (four seconds), so that those are the sign of life.
 const (
-	sshInterval = 4 * time.Second
-	sshTimeout  = 6 * time.Second
+	sshInterval = 4500 * time.Millisecond
+	sshTimeout  = 5500 * time.Millisecond
 
-	rpcInterval = 4 * time.Second
+	rpcInterval = 4500 * time.Millisecond
 	rpcLate     = 2 * time.Second // then the node is busy
 	rpcTimeout  = 8 * time.Second // then its daemon is down
 

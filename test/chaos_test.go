@@ -101,7 +101,7 @@ func (x *chaos) allWays() (out []way) {
 		x.t.Fatal(err)
 	}
 	for _, w := range ways {
-		if w.name == "offline-off" || slices.Contains(w.args, "--path") {
+		if w.name == "offline-off" || w.name == "shared" || slices.Contains(w.args, "--path") {
 			continue
 		}
 		for _, path := range chaosPaths {

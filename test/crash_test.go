@@ -41,6 +41,11 @@ var ways = []way{
 		probe: []string{"performed", "commit-intent"},
 	},
 	{
+		name: "shared", args: []string{"--mode", "live"},
+		spec:  lab.VMSpec{Name: "wshared", Agent: true, Disks: []lab.DiskSpec{{Pool: "shared", Format: "raw"}}},
+		probe: []string{"gated"},
+	},
+	{
 		name: "online", args: []string{"--mode", "online"},
 		spec: lab.VMSpec{Name: "wlive", Agent: true, Disks: []lab.DiskSpec{{}, {SizeMiB: 64, FillMiB: 8}}},
 	},
@@ -254,6 +259,11 @@ func (w way) crashAt(t *testing.T, c *console, s *subject, at string) {
 	if id == "" || !slices.Contains(c.records(id), kind) {
 		stop()
 		t.Fatalf("the move did not reach %s: exit code %d: %s%s", at, o.code, o.out, o.errOut)
+	}
+	if left := (&attempt{s: s, way: w, code: o.code, said: o.out + o.errOut}).unexplained(); len(left) > 0 {
+		stop()
+		c.fail(t, id, left)
+		t.FailNow()
 	}
 	_, err = c.settleAll(3 * time.Minute)
 	if err != nil {

@@ -7,11 +7,14 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
@@ -62,6 +65,26 @@ func (n *Node) GiveTLS(a *Authority, names ...string) error {
 	for serial, role := range []string{"server", "client"} {
 		if err := a.sign(dir, role, int64(serial)+2, names); err != nil {
 			return fmt.Errorf("cannot make the %s certificate of %s: %w", role, n.Name, err)
+		}
+	}
+	return giveToQEMU(dir)
+}
+
+// giveToQEMU lets QEMU's user read what is in a folder, and nobody else.
+func giveToQEMU(dir string) error {
+	u, err := user.Lookup("libvirt-qemu")
+	if err != nil {
+		return err
+	}
+	uid, err1 := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	files, err3 := filepath.Glob(filepath.Join(dir, "*.pem"))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := os.Chown(f, uid, gid); err != nil {
+			return err
 		}
 	}
 	return nil

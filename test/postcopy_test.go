@@ -4,6 +4,9 @@ package test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +33,7 @@ const cable = 12 << 20 // bytes a second
 // something afterwards.
 func switchOver(t *testing.T) (m *moving, from, to string) {
 	t.Helper()
+	allowPostCopy(t)
 	ensure(t, slow)
 	from = home(t, slow.Name)
 	to = other(from)
@@ -48,6 +52,24 @@ func switchOver(t *testing.T) (m *moving, from, to string) {
 		return isPhase("switch", "active")(l) && strings.Contains(l.Detail, "fetches")
 	})
 	return m, from, to
+}
+
+// allowPostCopy lets QEMU fetch memory as somebody else than root, as an admin of
+// such nodes has to. The hosts of a lab share the machine's kernel.
+func allowPostCopy(t *testing.T) {
+	t.Helper()
+	const file = "/proc/sys/vm/unprivileged_userfaultfd"
+	was, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err == nil {
+		err = os.WriteFile(file, []byte("1"), 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.WriteFile(file, was, 0) })
 }
 
 // arrived checks that the guest runs on the target alone, in the boot it was in.

@@ -93,6 +93,13 @@ func TestG3TLS(t *testing.T) {
 	}
 	moved(t, plain.Name, "--tls", "require")
 
+	closed := the.Node(other(home(t, plain.Name)))
+	if _, err := closed.Exec(t.Context(), "chown", "root:root", "/etc/pki/qemu/server-key.pem"); err != nil {
+		t.Fatal(err)
+	}
+	if out := said(t, 3, "plan", plain.Name, "--to", closed.Name, "--tls", "require"); !strings.Contains(out, "may not read /etc/pki/qemu/server-key.pem") {
+		t.Errorf("a key that QEMU may not read: %s", out)
+	}
 	foreign, err := lab.NewAuthority()
 	if err != nil {
 		t.Fatal(err)

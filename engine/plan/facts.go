@@ -23,6 +23,12 @@ type HostFacts struct {
 	MemPromised uint64
 	PromisedTo  []model.JobID
 
+	// QEMUUser is who QEMU runs as; nil if that is not known.
+	QEMUUser *User
+	// NoPostCopy is, of a target, why its QEMU cannot take a post-copy; empty where
+	// that is not known, or was not asked for.
+	NoPostCopy string
+
 	// MigrationV3 and MigrationParams are libvirt's features 6 and 13. Without
 	// them a move cannot be driven step by step.
 	MigrationV3, MigrationParams bool

@@ -78,6 +78,8 @@ func compressionRule(f *facts) []model.Finding {
 	return one(pass(id, title, "zstd: the memory is packed on each connection"))
 }
 
+const noPostCopyRemedy = "on the node: sysctl vm.unprivileged_userfaultfd=1 (and a line in /etc/sysctl.d), or --policy suspend"
+
 // policyRule says what a choice of post-copy gives up.
 func policyRule(f *facts) []model.Finding {
 	const id, title = "post-copy", "post-copy"
@@ -91,6 +93,9 @@ func policyRule(f *facts) []model.Finding {
 		return one(pass(id, title, "the guest is paused for its memory, which converges without"))
 	case f.vm.Status.State == model.StatePaused:
 		return one(pass(id, title, "the guest is paused, so its memory converges without"))
+	}
+	if f.dst.NoPostCopy != "" {
+		return one(fail(id, title, fmt.Sprintf("QEMU on %s cannot fetch memory for a guest that runs: %s", f.dst.Name, f.dst.NoPostCopy), noPostCopyRemedy))
 	}
 	return one(warn(id, title, fmt.Sprintf("if the memory does not converge, the guest goes on on %s while some of it is still on %s: from then on there is no gate and no undo, and if either QEMU ends meanwhile the guest's memory is lost", f.dst.Name, f.src.Name),
 		"--policy suspend pauses the guest instead, and can be undone"))

@@ -45,6 +45,9 @@ func TestStreamChoices(t *testing.T) {
 		{"xbzrle", func(in *input) { in.r.Options.Compression = model.CompressXBZRLE }, "compression", model.Pass, "xbzrle"},
 		{"xbzrle and parallel", func(in *input) { in.r.Options.Compression, in.r.Options.Parallel = model.CompressXBZRLE, 2 }, "compression", model.Fail, "single stream"},
 		{"post-copy", func(in *input) { in.r.Options.Policy = model.PolicyPostCopy }, "post-copy", model.Warn, "no gate and no undo"},
+		{"post-copy without userfaultfd", func(in *input) {
+			in.r.Options.Policy, in.dst.NoPostCopy = model.PolicyPostCopy, "userfaultfd is for root"
+		}, "post-copy", model.Fail, "userfaultfd is for root"},
 		{"post-copy online", func(in *input) { in.r.Options.Policy, in.r.Mode = model.PolicyPostCopy, model.ModeOnline }, "post-copy", model.Pass, "converges"},
 		{"post-copy paused", func(in *input) {
 			in.r.Options.Policy = model.PolicyPostCopy
@@ -60,6 +63,29 @@ func TestStreamChoices(t *testing.T) {
 				t.Errorf("got %s: %s; %s", f.Verdict, f.Detail, f.Remedy)
 			}
 		})
+	}
+}
+
+func TestReadableBy(t *testing.T) {
+	qemu := &User{UID: 64055, GID: 130}
+	for _, c := range []struct {
+		r    FileRights
+		u    *User
+		want bool
+	}{
+		{FileRights{UID: 0, GID: 0, Mode: 0o600}, nil, true},
+		{FileRights{UID: 0, GID: 0, Mode: 0o600}, &User{}, true},
+		{FileRights{UID: 0, GID: 0, Mode: 0o600}, qemu, false},
+		{FileRights{UID: 0, GID: 0, Mode: 0o644}, qemu, true},
+		{FileRights{UID: 0, GID: 130, Mode: 0o640}, qemu, true},
+		{FileRights{UID: 0, GID: 130, Mode: 0o604}, qemu, false},
+		{FileRights{UID: 0, GID: 7, Mode: 0o640}, qemu, true}, // it may be in that group too
+		{FileRights{UID: 64055, GID: 0, Mode: 0o400}, qemu, true},
+		{FileRights{UID: 64055, GID: 0, Mode: 0o044}, qemu, false},
+	} {
+		if got := c.r.readableBy(c.u); got != c.want {
+			t.Errorf("%+v by %+v: %v", c.r, c.u, got)
+		}
 	}
 }
 

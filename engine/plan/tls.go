@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"horcrux/engine/model"
@@ -19,6 +20,41 @@ type TLSFact struct {
 	CA, Server, Client []byte
 	// ServerKey and ClientKey tell that the keys are there; nobody reads them.
 	ServerKey, ClientKey bool
+	// Rights are those of the files.
+	Rights []FileRights
+}
+
+// User is a user of a host, with its group.
+type User struct{ UID, GID uint32 }
+
+// FileRights are who may do what with a file of that name.
+type FileRights struct {
+	Name           string
+	UID, GID, Mode uint32
+}
+
+// readableBy tells whether a user may read the file, as far as that is certain: it
+// may be in more groups than its own.
+func (r FileRights) readableBy(u *User) bool {
+	switch {
+	case u == nil || u.UID == 0:
+		return true
+	case r.UID == u.UID:
+		return r.Mode&0o400 != 0
+	case r.GID == u.GID:
+		return r.Mode&0o040 != 0
+	}
+	return r.Mode&0o044 != 0
+}
+
+// unreadable is the first of these files that QEMU on a host may not read.
+func (h HostFacts) unreadable(names ...string) string {
+	for _, r := range h.TLS.Rights {
+		if slices.Contains(names, r.Name) && !r.readableBy(h.QEMUUser) {
+			return r.Name
+		}
+	}
+	return ""
 }
 
 // secure decides whether QEMU encrypts what it sends, and under which name the
@@ -55,6 +91,9 @@ func secure(f *facts, now time.Time) (use bool, name string, why error) {
 			return false, "", fmt.Errorf("%s has no %s/%s-key.pem", side.host.Name, side.host.TLS.Dir, side.file)
 		case side.roots == nil:
 			return false, "", fmt.Errorf("%s has no ca-cert.pem", side.other)
+		}
+		if name := side.host.unreadable("ca-cert.pem", side.file+"-cert.pem", side.file+"-key.pem"); name != "" {
+			return false, "", fmt.Errorf("QEMU on %s, which runs as user %d, may not read %s/%s", side.host.Name, side.host.QEMUUser.UID, side.host.TLS.Dir, name)
 		}
 		if err := trusts(side.roots, side.cert, side.usage, now); err != nil {
 			return false, "", fmt.Errorf("%s does not trust the %s certificate of %s: %w", side.other, side.file, side.host.Name, err)

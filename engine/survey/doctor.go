@@ -36,6 +36,11 @@ func Doctor(ctx context.Context, n *fleet.Node) []model.Finding {
 	d.libvirt(ctx, c)
 	d.storage(ctx, c)
 	d.commands(ctx)
+	if why := noPostCopy(ctx, n); why == "" {
+		d.add("post-copy", "post-copy", model.Pass, "QEMU may fetch the memory of a guest that runs", "")
+	} else {
+		d.add("post-copy", "post-copy", model.Skip, "QEMU cannot take moves by --policy post-copy: "+why, "if you want them, on the node: sysctl vm.unprivileged_userfaultfd=1")
+	}
 	return d.all
 }
 
@@ -118,7 +123,7 @@ func (d *doctor) storage(ctx context.Context, c *virt.Conn) {
 }
 
 // needed are the commands that a move runs on a node besides libvirt's calls.
-var needed = []string{"test", "mv", "rm", "tee", "cat", "stat", "find"}
+var needed = []string{"test", "mv", "rm", "tee", "cat", "stat", "find", "chown", "chmod"}
 
 func (d *doctor) commands(ctx context.Context) {
 	res, err := d.n.Exec(ctx, append([]string{"which", "--"}, needed...), nil)

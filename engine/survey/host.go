@@ -63,6 +63,9 @@ func ask(ctx context.Context, c *virt.Conn, vm plan.VMFacts, h *plan.HostFacts) 
 		info, err := c.Host(ctx)
 		h.Hostname, h.HostUUID, h.Libvirt, h.QEMU, h.Arch = info.Hostname, info.HostUUID, info.Libvirt, info.QEMU, info.Arch
 		h.CPUs, nodeTotal = info.CPUs, info.MemTotal
+		if u := info.QEMUUser; u != nil {
+			h.QEMUUser = &plan.User{UID: u.UID, GID: u.GID}
+		}
 		return err
 	})
 	g.Go(func() (err error) {

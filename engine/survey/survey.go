@@ -74,7 +74,12 @@ func Plan(ctx context.Context, f *fleet.Fleet, l Local, r model.Request, now fun
 		byMemory = plan.MovesMemory(r)
 	)
 	wg.Go(func() { s = hostFacts(ctx, src, vm) })
-	wg.Go(func() { d = hostFacts(ctx, dst, vm) })
+	wg.Go(func() {
+		d = hostFacts(ctx, dst, vm)
+		if r.Options.Policy == model.PolicyPostCopy {
+			d.NoPostCopy = noPostCopy(ctx, dst)
+		}
+	})
 	wg.Go(func() {
 		var both sync.WaitGroup
 		if maySSH(r) {

@@ -3,6 +3,7 @@ package survey
 import (
 	"context"
 	"path"
+	"strconv"
 	"strings"
 
 	"horcrux/engine/fleet"
@@ -26,6 +27,9 @@ for f in ca-cert.pem server-cert.pem client-cert.pem; do
 done
 for f in server-key.pem client-key.pem; do
   if test -f "$dir/$f"; then echo "=key $f"; fi
+done
+for f in ca-cert.pem server-cert.pem server-key.pem client-cert.pem client-key.pem; do
+  if test -f "$dir/$f"; then stat -L -c "=rights %u %g %a $f" "$dir/$f"; fi
 done
 echo =end`
 
@@ -66,6 +70,15 @@ func readTLS(text string) plan.TLSFact {
 			t.ServerKey = true
 		case word == "=key" && rest == "client-key.pem":
 			t.ClientKey = true
+		case word == "=rights":
+			if f := strings.Fields(rest); len(f) == 4 && len(t.Rights) < 5 {
+				uid, err1 := strconv.ParseUint(f[0], 10, 32)
+				gid, err2 := strconv.ParseUint(f[1], 10, 32)
+				mode, err3 := strconv.ParseUint(f[2], 8, 12)
+				if err1 == nil && err2 == nil && err3 == nil {
+					t.Rights = append(t.Rights, plan.FileRights{Name: virt.Clean(f[3]), UID: uint32(uid), GID: uint32(gid), Mode: uint32(mode)})
+				}
+			}
 		case word == "=end" && t.Dir != "":
 			return t
 		}

@@ -3,6 +3,8 @@ package virt
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +18,8 @@ type HostInfo struct {
 	CPUs                                        int
 	MemTotal                                    uint64 // bytes
 	Arch                                        string
+	// QEMU's processes are of this user and group; nil where that is not known.
+	QEMUUser *QEMUUser
 }
 
 // HostLoad are counters and sizes of a host at one moment. CPUBusy and
@@ -71,7 +75,29 @@ func (c *Conn) Host(ctx context.Context) (HostInfo, error) {
 	if caps.Host.CPU != nil {
 		h.CPUModel, h.Arch = Clean(caps.Host.CPU.Model), Clean(caps.Host.CPU.Arch)
 	}
+	h.QEMUUser = qemuUser(caps)
 	return h, nil
+}
+
+// QEMUUser is who QEMU runs as, in numbers.
+type QEMUUser struct{ UID, GID uint32 }
+
+// Root tells whether that is root.
+func (u *QEMUUser) Root() bool { return u != nil && u.UID == 0 }
+
+// qemuUser reads the label that libvirt gives to QEMU's processes: "+64055:+64055".
+func qemuUser(caps libvirtxml.Caps) *QEMUUser {
+	for _, m := range caps.Host.SecModel {
+		for _, l := range m.Labels {
+			user, group, ok := strings.Cut(l.Value, ":")
+			uid, err1 := strconv.ParseUint(strings.TrimPrefix(user, "+"), 10, 32)
+			gid, err2 := strconv.ParseUint(strings.TrimPrefix(group, "+"), 10, 32)
+			if m.Name == "dac" && ok && err1 == nil && err2 == nil {
+				return &QEMUUser{uint32(uid), uint32(gid)}
+			}
+		}
+	}
+	return nil
 }
 
 func version(v uint64) string {

@@ -3,6 +3,7 @@
 package test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -153,4 +154,74 @@ func TestPathSSH(t *testing.T) {
 func (c *console) logged(id, words string) bool {
 	c.t.Helper()
 	return strings.Contains(string(c.events(id)), words)
+}
+
+// TestNotLetIn: the target's sshd is reached and does not let the source in. A
+// move that was told to go by SSH says why and is undone; one that chose for
+// itself goes through the console's machine, the copy of files too.
+func TestNotLetIn(t *testing.T) {
+	s, from := one(t, lab.VMSpec{Name: "wdeny", Agent: true, Disks: []lab.DiskSpec{{FillMiB: 8}}})
+	stopAfter(t, s.Name)
+	c := newConsole(t)
+	deny(t)
+	stop := observe(s)
+	id, o := c.move(s, other(from), "--path", "ssh")
+	stop()
+	if o.code != 4 || !strings.Contains(o.errOut, "cannot log in from "+from+" to "+other(from)) || !strings.Contains(o.errOut, "AllowUsers") {
+		t.Errorf("by ssh: exit code %d: %s", o.code, o.errOut)
+	}
+	if on, bad := s.judge(t.Context()); on != from || len(bad) > 0 {
+		c.fail(t, id, append(bad, "it is on "+on))
+	}
+	noKeys(t)
+	for _, mode := range []string{"live", "offline"} {
+		now, err := s.owner(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := observe(s)
+		if mode == "offline" {
+			s.boots++
+		}
+		id, o := c.move(s, other(now), "--mode", mode)
+		if err := the.WaitVM(t.Context(), s.Name); err != nil {
+			t.Error(err)
+		}
+		stop()
+		if o.code != 0 || !strings.Contains(o.out, "through this machine") || !strings.Contains(o.out, "cannot log in from "+now) {
+			t.Errorf("%s: exit code %d: %s%s", mode, o.code, o.out, o.errOut)
+		}
+		if on, bad := s.judge(t.Context()); on != other(now) || len(bad) > 0 {
+			c.fail(t, id, append(bad, "it is on "+on))
+		}
+		noKeys(t)
+	}
+}
+
+// deny has no host let root of another one in, for the time of a test.
+func deny(t *testing.T) {
+	t.Helper()
+	const file = "/etc/ssh/sshd_config"
+	for _, n := range the.Nodes {
+		old, err := n.Exec(t.Context(), "cat", file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write := func(text string) {
+			if _, err := n.ExecInput(context.Background(), text, "tee", file); err != nil {
+				t.Error(err)
+			}
+			if err := n.Restart(context.Background(), lab.SSHD); err != nil {
+				t.Error(err)
+			}
+		}
+		text := old
+		for _, peer := range the.Nodes {
+			if peer != n {
+				text += "\nMatch Address " + peer.Address + "\nDenyUsers root\n"
+			}
+		}
+		write(text)
+		t.Cleanup(func() { write(old) })
+	}
 }

@@ -63,6 +63,9 @@ type Env struct {
 	Copier Copier
 	// Relay carries the streams of a move whose way is relay; nil if there is none.
 	Relay Relay
+	// Detour makes the one that goes through this process, for a move that chose SSH
+	// from node to node by itself and is not let in; nil where a person chose.
+	Detour func() Relay
 }
 
 // Job is one move under way. Run, Confirm and Recover are called from one
@@ -82,6 +85,8 @@ type Job struct {
 	performed time.Time
 	pause     chan time.Duration
 	downtime  time.Duration
+	// detoured: Relay is what Detour made.
+	detoured bool
 	// lastCookie is what the latest successful phase handed on; empty after a
 	// phase that failed.
 	lastCookie []byte

@@ -133,7 +133,7 @@ func (j *Job) prepare(ctx context.Context) (string, error) {
 	if j.movesMemory() {
 		j.phase(model.PhasePreflight, model.PhaseOK, found)
 	}
-	if j.plan.Way == model.PathSSH {
+	if j.nodeToNode() {
 		return "the target waits; the data go there by SSH of the nodes", nil
 	}
 	if j.byRelay() {

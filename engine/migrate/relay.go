@@ -70,8 +70,36 @@ func (j *Job) makeRelay(ctx context.Context) error {
 	if err := j.Relay.Make(ctx, dir); err != nil {
 		return err
 	}
-	return j.Relay.Login(ctx)
+	err := j.Relay.Login(ctx)
+	if err == nil || j.Detour == nil || ctx.Err() != nil {
+		return err
+	}
+	return j.takeDetour(ctx, dir, err)
 }
+
+// takeDetour sends the data through this process, after the target has not let
+// the source in. The sockets have the same names, so that the journal, and who
+// settles this move later, need not know.
+func (j *Job) takeDetour(ctx context.Context, dir string, why error) error {
+	j.Relay.Close()
+	for _, h := range []Host{j.Source, j.Target} {
+		if err := h.DropSockets(ctx, dir); err != nil {
+			return errors.Join(why, err)
+		}
+	}
+	j.Relay, j.Detour, j.detoured = j.Detour(), nil, true
+	j.log("warn", j.plan.From, "the data go through this machine instead: %v", why)
+	if err := j.Relay.Make(ctx, dir); err != nil {
+		return errors.Join(err, why)
+	}
+	if err := j.Relay.Login(ctx); err != nil {
+		return errors.Join(err, why)
+	}
+	return nil
+}
+
+// nodeToNode tells that the data go by SSH without this process.
+func (j *Job) nodeToNode() bool { return j.plan.Way == model.PathSSH && !j.detoured }
 
 // listenRelay opens the sockets on the source, once the target waits at its own.
 func (j *Job) listenRelay(ctx context.Context) error {
@@ -87,7 +115,7 @@ func (j *Job) listenRelay(ctx context.Context) error {
 		return err
 	}
 	what := "memory" + map[bool]string{true: " and disks"}[len(sockets) > 1]
-	if j.plan.Way == model.PathSSH {
+	if j.nodeToNode() {
 		j.log("info", j.plan.From, "%s go straight to %s, encrypted by SSH with a key of this move", what, j.plan.To)
 		return nil
 	}

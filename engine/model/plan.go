@@ -92,6 +92,9 @@ const (
 // that SSH carries the data from there.
 func (p DataPath) BySockets() bool { return p == PathRelay || p == PathSSH }
 
+// Auto tells that nobody chose.
+func (p DataPath) Auto() bool { return p == "" || p == PathAuto }
+
 // RelayDir is the folder on both nodes that has the sockets of a move by SSH.
 // It lies where the profiles of security modules let QEMU make sockets.
 func RelayDir(job JobID) string { return "/run/libvirt/qemu/horcrux-" + string(job) }

@@ -328,7 +328,12 @@ func (c *Copy) choose(ctx context.Context) error {
 			c.meter.path(model.PathSSH, c.direct.words())
 			return nil
 		}
-		return fmt.Errorf("cannot copy by SSH from %s to %s: %w", c.src.Name(), c.dst.Name(), err)
+		err = fmt.Errorf("cannot copy by SSH from %s to %s: %w", c.src.Name(), c.dst.Name(), err)
+		if !c.plan.Detour || ctx.Err() != nil || interrupted(err) {
+			return err
+		}
+		c.plan.Tunnel.Close()
+		c.plan.Path, why = model.PathRelay, ": "+err.Error()
 	default:
 		err := c.tryDirect(ctx, big)
 		if err == nil {

@@ -73,6 +73,8 @@ type Plan struct {
 	// must be a Tunnel.
 	Path   model.DataPath `json:"path,omitempty"`
 	Tunnel Tunnel         `json:"-"`
+	// Detour lets the data go by relay where the tunnel is refused.
+	Detour bool `json:"-"`
 	// Bandwidth is the most bytes a second, 0 for no limit.
 	Bandwidth uint64 `json:"bandwidth,omitempty"`
 	Zstd      Zstd   `json:"zstd,omitempty"`

@@ -39,6 +39,7 @@ func (p *process) copier() migrate.Copier {
 	}}
 	if way == model.PathSSH {
 		c.plan.Tunnel = relay.NewFiles(p.order.Job, src, dst)
+		c.plan.Detour = p.plan().Options.Path.Auto()
 	}
 	return c
 }
@@ -54,6 +55,17 @@ func (p *process) relay() migrate.Relay {
 		return relay.NewTunnel(p.order.Job, src, dst)
 	}
 	return relay.New(src, dst)
+}
+
+// detour makes the relay for a move whose way was not a person's choice, and
+// which nothing forbids to go through this machine; nil for all others.
+func (p *process) detour() func() migrate.Relay {
+	src, ok1 := p.fleet.Node(p.plan().From)
+	dst, ok2 := p.fleet.Node(p.plan().To)
+	if !ok1 || !ok2 || p.plan().Way != model.PathSSH || !p.plan().Options.Path.Auto() {
+		return nil
+	}
+	return func() migrate.Relay { return relay.New(src, dst) }
 }
 
 // Copy brings a batch over. Files that the target has already are not copied,

@@ -98,7 +98,16 @@ func Spawn(ctx context.Context, argv []string, store *jobs.Store, o Order) error
 		return fmt.Errorf("cannot tell the process of job %s what to do: %w", o.Job, err)
 	}
 	orderW.Close()
-	return awaitReady(ctx, readyR, o.Job)
+	return o.unready(awaitReady(ctx, readyR, o.Job), filepath.Join(store.Dir(o.Job), jobs.LogFile))
+}
+
+// unready says of a move that did not begin where its VM is, and what to do.
+func (o Order) unready(err error, log string) error {
+	if err == nil || o.Purpose != Move || o.Plan == nil {
+		return err
+	}
+	return fmt.Errorf("cannot begin the move of %s from %s to %s; cause: %w; the VM is on %s, nothing was changed; next: look into %s, then start the move again (horcrux recover closes job %s)",
+		o.Plan.VMName, o.Plan.From, o.Plan.To, err, o.Plan.From, log, o.Job)
 }
 
 // ready is the line by which a process says that its journal is open.
@@ -116,7 +125,7 @@ func awaitReady(ctx context.Context, r *os.File, job model.JobID) error {
 	case line != "":
 		return errors.New(line)
 	case ctx.Err() != nil:
-		return fmt.Errorf("the process of job %s did not open its journal within %s; see %s in its folder", job, startWithin, jobs.LogFile)
+		return fmt.Errorf("the process of job %s did not open its journal within %s", job, startWithin)
 	}
-	return fmt.Errorf("the process of job %s ended before it opened its journal (%w); see %s in its folder", job, err, jobs.LogFile)
+	return fmt.Errorf("the process of job %s ended before it opened its journal (%w)", job, err)
 }

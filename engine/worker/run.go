@@ -302,7 +302,7 @@ func (p *process) build(src, dst *ends.End) *migrate.Job {
 	name := p.plan().VMName
 	booted := boots(p.plan())
 	return migrate.New(migrate.Env{
-		Copier: p.copier(), Relay: p.relay(), Journal: p.journal, Source: src, Target: dst, Emit: p.emit, Now: time.Now, By: p.order.By, Console: p.store.Console(), Machine: machine(),
+		Copier: p.copier(), Relay: p.relay(), Detour: p.detour(), Journal: p.journal, Source: src, Target: dst, Emit: p.emit, Now: time.Now, By: p.order.By, Console: p.store.Console(), Machine: machine(),
 		Health: func(ctx context.Context, stage model.CheckStage, baseline []model.CheckResult, report func(model.CheckResult)) []model.CheckResult {
 			at := src
 			if stage != model.StageBaseline {

@@ -101,7 +101,7 @@ func (e *exam) ping(ctx context.Context, patience time.Duration) (time.Duration,
 		if err == nil {
 			return now.Sub(began), nil
 		}
-		if !now.Add(agentPause).Before(until) || e.o.Clock.Sleep(ctx, agentPause) != nil {
+		if !now.Add(agentPause).Before(until) || e.ended(ctx) || e.o.Clock.Sleep(ctx, agentPause) != nil {
 			return 0, err
 		}
 	}

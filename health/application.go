@@ -120,7 +120,7 @@ func (e *exam) application(ctx context.Context, a config.Application) answer {
 		if ctx.Err() == nil || out.f.evidence == "" {
 			out.f = failed("%s: %s", p.where, why(err))
 		}
-		again := e.stage == model.StageAfter && e.o.Clock.Now().Add(appPause).Before(until)
+		again := e.stage == model.StageAfter && e.o.Clock.Now().Add(appPause).Before(until) && !e.ended(ctx)
 		if !again || e.o.Clock.Sleep(ctx, appPause) != nil {
 			break
 		}

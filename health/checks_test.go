@@ -201,6 +201,37 @@ type lagging struct {
 	until int
 }
 
+// dying is a guest whose process is gone after some looks at it.
+type dying struct {
+	*fakeVM
+	looks int
+}
+
+func (v *dying) Status(ctx context.Context) (model.DomainStatus, error) {
+	v.mu.Lock()
+	v.looks--
+	over := v.looks < 0
+	v.mu.Unlock()
+	if over {
+		return model.DomainStatus{State: model.StateShutoff, Reason: "crashed"}, nil
+	}
+	return v.fakeVM.Status(ctx)
+}
+
+// TestEndedGuestIsNotWaitedFor: a guest may take minutes to boot, but not one
+// whose process is gone.
+func TestEndedGuestIsNotWaitedFor(t *testing.T) {
+	for looks, want := range map[int][2]int{3: {1, 5}, 1 << 20: {100, 1000}} {
+		v := &dying{healthy(), looks}
+		v.agentOff = -1
+		for _, r := range Run(t.Context(), v, model.StageAfter, Options{Clock: v.clock, VMName: "web", Baseline: baseline(t), Booted: true}, nil) {
+			if n := v.count("guest-ping"); r.Check == model.CheckAgent && (r.Verdict != model.Fail || n < want[0] || n > want[1]) {
+				t.Errorf("%s after %d questions: %s", r.Verdict, n, r.Evidence)
+			}
+		}
+	}
+}
+
 func TestCleanText(t *testing.T) {
 	for in, want := range map[string]string{
 		"a\x1b[31mb":       "a[31mb",

@@ -122,6 +122,13 @@ func (e *exam) still(ctx context.Context) bool {
 	return err == nil && (st.State == model.StatePaused || st.State == model.StateSuspended)
 }
 
+// ended tells that the guest has no process any more: nobody in it will answer,
+// however long a guest may take to boot.
+func (e *exam) ended(ctx context.Context) bool {
+	st, err := e.t.Status(ctx)
+	return err == nil && !st.Live()
+}
+
 func (e *exam) domain(ctx context.Context) (domain, error) {
 	return e.def.get(ctx, e, func(ctx context.Context) (domain, error) {
 		text, err := e.t.XML(ctx)

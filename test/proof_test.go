@@ -419,16 +419,20 @@ func (c *console) records(id string) (kinds []string) {
 	return kinds
 }
 
-// wrote waits until a job has written a record, or is over; it tells whether it
-// has.
+// wrote waits until a job has written a record, or has no process any more; it
+// tells whether it has.
 func (c *console) wrote(id, kind string, within time.Duration) bool {
-	deadline := time.Now().Add(within)
+	deadline, look := time.Now().Add(within), time.Now().Add(time.Second)
 	for time.Now().Before(deadline) {
+		over := false
+		if time.Now().After(look) { // asked before the records are read
+			over, look = c.worker(id) == 0, time.Now().Add(time.Second)
+		}
 		kinds := c.records(id)
 		if slices.Contains(kinds, kind) {
 			return true
 		}
-		if slices.Contains(kinds, "ended") {
+		if over || slices.Contains(kinds, "ended") {
 			return false
 		}
 		time.Sleep(5 * time.Millisecond)

@@ -183,7 +183,7 @@ func TestNotLetIn(t *testing.T) {
 		if mode == "offline" {
 			s.boots++
 		}
-		id, o := c.move(s, other(now), "--mode", mode)
+		id, o := c.move(s, other(now), "--mode", mode, "--path", "auto", "--tls", "auto")
 		if err := the.WaitVM(t.Context(), s.Name); err != nil {
 			t.Error(err)
 		}

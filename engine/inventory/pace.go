@@ -6,7 +6,8 @@ const (
 	// idle is the interval for nodes on which nothing is looked at, and of the
 	// figures of nodes that are on screen, in a small cluster.
 	idle = 2 * time.Second
-	// rows is the interval of VMs on screen.
+	// rows is the interval of VMs on screen, in a small cluster; they may lie on as
+	// many nodes.
 	rows = time.Second
 	// resting is the least interval of anything while nobody looks: figures of that
 	// age still count as fresh, so that who looks up sees nothing untrue.
@@ -45,7 +46,7 @@ func paceFor(s situation) pace {
 		return pace{s.interval, s.interval, s.interval, s.interval}
 	}
 	p := pace{
-		close: s.interval, shown: max(s.interval, rows), load: max(s.interval, min(stretched(idle, s.size, 2*fewVMs), resting)),
+		close: s.interval, shown: max(s.interval, min(stretched(rows, s.size, 2*fewVMs), 2*rows)), load: max(s.interval, min(stretched(idle, s.size, 2*fewVMs), resting)),
 		sweep: max(s.interval, stretched(idle, s.size, fewUnseen)),
 	}
 	if s.all || s.deaf {

@@ -38,6 +38,8 @@ func (e *Engine) Do(ctx context.Context, id model.JobID, c model.Command) error 
 		return e.Restore(ctx, id)
 	case model.CommandKeep:
 		return e.Keep(ctx, id, c.Keep)
+	case model.CommandRecover:
+		return e.settle(ctx, id)
 	}
 	return fmt.Errorf("cannot do %q to a job", c.Kind)
 }
@@ -178,6 +180,23 @@ func (e *Engine) needsRecovery(j model.Job) bool {
 	}
 	v, err := journal.Read(e.store.Dir(j.ID))
 	return err == nil && (len(v.Debts) > 0 || v.KeepsSource() && !v.Restored)
+}
+
+// settle begins the recovery of one job and returns once its process has the
+// journal open.
+func (e *Engine) settle(ctx context.Context, id model.JobID) error {
+	what := e.onJob("recover", id)
+	what.Outcome = "begun"
+	return e.Act(what, func() error {
+		j, err := e.job(id)
+		if err != nil {
+			return err
+		}
+		if !e.needsRecovery(j) {
+			return fmt.Errorf("cannot recover job %s: it is %s, and nothing of it is left to settle", id, j.State)
+		}
+		return worker.Spawn(ctx, e.opt.Worker, e.store, e.order(worker.Recover, id))
+	})
 }
 
 func (e *Engine) recoverOne(ctx context.Context, id model.JobID, watch func(event.Event)) (*model.Result, error) {

@@ -185,6 +185,18 @@ func TestConfirmAndRollback(t *testing.T) {
 	}
 }
 
+// TestSettle: what a lost process left is settled by a key, after a question.
+func TestSettle(t *testing.T) {
+	withJob(t, func(s *uitest.Script) *uitest.Script { return s.Copy("node1", "node2", 1, 0.5) }).press("s").sees("settle: not now")
+	j := move("web01-node2-7f3a", 1, "web01", "node1", "node2", uitest.Epoch.Add(-time.Minute))
+	j.State, j.Interrupted = model.JobInterrupted, &model.Result{Outcome: model.OutcomePerson, Owner: "node1", Reason: "its process ended"}
+	d := drive(t, uitest.World(uitest.Epoch), []model.Job{j}).press("J", "enter").sees("web01 is on node1", "its process ended", "s settles it")
+	d.press("s").sees("settle the move?", "Both nodes are asked").press("tab", "enter")
+	if got := d.fake.Done(); len(got) != 1 || got[0].Command.Kind != model.CommandRecover {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // TestKeepWantsTheName puts what no rule can settle to a person.
 func TestKeepWantsTheName(t *testing.T) {
 	d := withJob(t, undecided)

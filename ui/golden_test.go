@@ -137,6 +137,11 @@ func scenes() []scene {
 			d.fake.Say(j.ID, s.Events...)
 			return d.press("J", "enter")
 		}},
+		{"ask-settle", func(t *testing.T) *driver {
+			j := move("web01-node2-7f3a", 1, "web01", "node1", "node2", uitest.Epoch.Add(-time.Minute))
+			j.State, j.Interrupted = model.JobInterrupted, &model.Result{Outcome: model.OutcomePerson, Owner: "node1"}
+			return drive(t, uitest.World(uitest.Epoch), []model.Job{j}).press("J", "enter", "s")
+		}},
 		{"ask-keep", func(t *testing.T) *driver { return withJob(t, undecided).press("o", "enter") }},
 		{"jobs", func(t *testing.T) *driver {
 			var jobs []model.Job

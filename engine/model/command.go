@@ -12,6 +12,7 @@ const (
 	CommandRollback CommandKind = "rollback"       // before the switch: undo; after it: send back
 	CommandRestore  CommandKind = "restore-source" // after the switch, with the guest dead: boot the source's frozen disks
 	CommandKeep     CommandKind = "keep"           // a person's choice of the node that has the VM
+	CommandRecover  CommandKind = "recover"        // settle what a lost process left
 	CommandTune     CommandKind = "tune"           // change the limits while it runs
 )
 

@@ -204,6 +204,8 @@ func (s *Job) do(id string) []Intent {
 		return []Intent{s.askRollback()}
 	case "decide":
 		return []Intent{s.choices()}
+	case "settle":
+		return []Intent{s.askSettle()}
 	case "bandwidth":
 		now := uint64(0)
 		if p := s.job.Progress; p != nil {
@@ -235,6 +237,7 @@ func (s *Job) Scope() bind.Scope {
 		{ID: "abort", Keys: []string{"a"}, Title: "abort", Help: "stop the move and undo it; possible before the switch", Group: "move", Class: bind.Asked, Rank: 2, Disabled: s.cannotAbort()},
 		{ID: "rollback", Keys: []string{"r"}, Title: "roll back", Help: "take the VM back to where it was", Group: "move", Class: s.rollbackClass(), Rank: 3, Disabled: s.cannotRollback()},
 		{ID: "decide", Keys: []string{"o"}, Title: "decide", Help: "choose the node that has the VM, where no rule can tell", Group: "move", Class: bind.Typed, Rank: 1, Disabled: s.cannotDecide()},
+		{ID: "settle", Keys: []string{"s"}, Title: "settle", Help: "look at both nodes and settle a move whose process is gone", Group: "move", Class: bind.Asked, Rank: 1, Disabled: s.cannotSettle()},
 		{ID: "bandwidth", Keys: []string{"b"}, Title: "limit", Help: "change the bandwidth limit while it runs", Group: "move", Rank: 4, Disabled: s.cannotTune()},
 		{ID: "downtime", Keys: []string{"d"}, Title: "pause", Help: "change how long the guest may stand still at the switch", Group: "move", Rank: 6, Disabled: s.cannotPause()},
 		{ID: "next-pane", Keys: []string{"tab"}, Title: "pane", Help: "go to the next pane: checks, log, plan", Group: "look", Rank: 5},

@@ -12,11 +12,37 @@ import (
 func (s *Job) over() string {
 	switch st := s.job.State; {
 	case st == model.JobInterrupted:
-		return "its process is gone; `horcrux recover` settles it"
+		return "its process is gone; s settles it"
 	case st.Ended():
 		return "the move is over"
 	}
 	return ""
+}
+
+func (s *Job) cannotSettle() string {
+	if st := s.job.State; st != model.JobInterrupted && st != model.JobPerson {
+		return "nothing of it is left to settle"
+	}
+	return ""
+}
+
+// askSettle is what `horcrux recover` does without a question: who presses a key
+// is told first what may be done.
+func (s *Job) askSettle() Intent {
+	j := s.job
+	q := s.question("settle the move?")
+	q.Lines = []string{
+		"Both nodes are asked what they have of " + name(j.VMName) + ". What is certain is done: the move is undone, or completed where " +
+			name(j.To) + " has taken over. What only a person can decide stays as it is, with what both nodes said.",
+	}
+	q.Yes, q.No = "settle", "leave it"
+	return Ask{
+		Question: q,
+		Then:     Command{Job: s.id, Command: model.Command{Kind: model.CommandRecover}, Done: name(j.VMName) + ": is being settled"},
+		Gone: s.changed("It is being settled already.", func(j model.Job) bool {
+			return j.State == model.JobInterrupted || j.State == model.JobPerson
+		}),
+	}
 }
 
 func (s *Job) cannotAbort() string {

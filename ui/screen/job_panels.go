@@ -249,7 +249,7 @@ func (s *Job) resultLines(w int, roomy bool) []string {
 	}
 	next := name(r.Next)
 	if j.State == model.JobInterrupted {
-		next = text.Or(next, "run: horcrux recover, which looks at both nodes and settles it")
+		next = "s looks at both nodes and settles it; `horcrux recover` does the same"
 	}
 	if d := s.decision(); d != nil {
 		for _, f := range d.Sides {

@@ -193,7 +193,7 @@ func (s *Job) assurance(w int) string {
 	case j.State == model.JobPerson:
 		line, look = "start "+vm+" nowhere by hand before this is settled", th.Warn
 	case j.State == model.JobInterrupted:
-		line, look = "its process is gone: start "+vm+" nowhere by hand, run `horcrux recover`", th.Warn
+		line, look = "its process is gone: start "+vm+" nowhere by hand; s settles it", th.Warn
 	case s.back != "":
 		line, look = "job "+name(s.back)+" brings it back to "+from+"; enter opens it", th.Accent
 	case j.State == model.JobAwaiting:

@@ -281,7 +281,7 @@ func jobNote(e *Env, j model.Job) string {
 		return fmt.Sprintf("place %d: %s", j.Place, name(j.Waits))
 	}
 	if j.State == model.JobInterrupted {
-		return "`horcrux recover` settles it"
+		return "enter, then s settles it"
 	}
 	if j.Result == nil {
 		return ""

@@ -71,6 +71,7 @@ func (h *host) Rename(_ context.Context, from, to string) error {
 	h.volumes[slices.Index(h.volumes, from)] = to
 	return h.act("rename "+from+" "+to, h.st)
 }
+
 func (h *host) SetRights(_ context.Context, r model.Rights) (bool, error) {
 	return true, h.act("chown "+r.Path, h.st)
 }

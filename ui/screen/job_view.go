@@ -90,7 +90,7 @@ func (s *Job) sides() (from, to side) {
 	owner, stopped := where(j)
 	v, ok := s.env.VM(j.VM, owner)
 	seen := ok && v.Node == owner && s.env.Fresh(v.Seen) == Fresh
-	if seen && (j.State.Ended() || j.State == model.JobInterrupted) {
+	if seen && (j.State.Ended() || j.State == model.JobInterrupted || j.State == model.JobUndoing) {
 		state = v.State
 	}
 	if j.State == model.JobAwaiting && owner == j.To {

@@ -132,6 +132,9 @@ func (j *Job) Recover(ctx context.Context) model.Result {
 	}
 	j.log("info", j.plan.From, "the VM is %s", src)
 	j.log("info", j.plan.To, "the VM is %s", dst)
+	if r, gone := j.movedOn(ctx, src, dst); gone {
+		return r
+	}
 	if j.resumable(v, src, dst) {
 		j.log("info", j.plan.From, "going on where the lost process ended")
 		return j.Run(ctx)

@@ -36,11 +36,24 @@ func (p *process) move(ctx context.Context) {
 	if r.Outcome == model.OutcomeDone && p.plan().Options.AutoConfirm {
 		r = p.letGo(ctx, r)
 	}
-	if p.order.SendsBack != "" && (r.Outcome == model.OutcomeDone || r.Outcome == model.OutcomeDegraded) {
-		p.returned(ctx, src, r)
-	}
+	r = p.cameBack(ctx, src, r)
 	p.awaitConfirm(r)
 	p.end(r)
+}
+
+// cameBack closes the move that this one took back, if it is such a one and the
+// VM has arrived. What cannot be closed now is closed by the next recover.
+func (p *process) cameBack(ctx context.Context, src *ends.End, r model.Result) model.Result {
+	p.order.SendsBack = p.journal.View().SendsBack
+	if p.order.SendsBack == "" || r.Outcome != model.OutcomeDone && r.Outcome != model.OutcomeDegraded {
+		return r
+	}
+	if err := p.returned(ctx, src, r); err != nil {
+		r.Outcome = model.OutcomePerson
+		r.Reason = fmt.Sprintf("the VM is on %s again, and job %s, which had taken it away, cannot be closed: %v", p.plan().To, p.order.SendsBack, err)
+		r.Next = "mend the cause, then run: horcrux recover"
+	}
+	return r
 }
 
 // notBegun ends a move that left the queue before its turn.
@@ -137,7 +150,7 @@ func (p *process) recover(ctx context.Context) {
 		return
 	}
 	job := p.build(src, dst)
-	r := p.ask(ctx, job, job.Recover(ctx))
+	r := p.cameBack(ctx, src, p.ask(ctx, job, job.Recover(ctx)))
 	p.awaitConfirm(r)
 	p.end(r)
 }
@@ -179,7 +192,7 @@ func (p *process) keep(ctx context.Context) {
 // returned closes the move that this one took back: what that one left on the
 // node that has the VM again is stale, and the six steps are shown as they are
 // found to be done.
-func (p *process) returned(ctx context.Context, from *ends.End, r model.Result) {
+func (p *process) returned(ctx context.Context, from *ends.End, r model.Result) error {
 	step := func(id model.StepID, err error, detail string) {
 		s := model.StepResult{Step: id, Title: model.StepTitles[id], Kind: model.RollbackSendBack, Status: model.PhaseOK, Detail: detail}
 		if err != nil {
@@ -199,9 +212,11 @@ func (p *process) returned(ctx context.Context, from *ends.End, r model.Result) 
 		err = fmt.Errorf("%s still has the VM as %s", plan.From, st)
 	}
 	step(model.StepRelease, err, fmt.Sprintf("no process of it on %s", plan.From))
-	step(model.StepConfig, p.closeOriginal(ctx), fmt.Sprintf("defined on %s as before", plan.To))
+	closed := p.closeOriginal(ctx)
+	step(model.StepConfig, closed, fmt.Sprintf("defined on %s as before", plan.To))
 	step(model.StepNetwork, nil, "announced by QEMU when the memory arrived")
 	step(model.StepRun, nil, fmt.Sprintf("%s has the VM", plan.To))
+	return closed
 }
 
 // closeOriginal ends the journal of the move that was taken back, and deletes
@@ -218,6 +233,9 @@ func (p *process) closeOriginal(ctx context.Context) error {
 		return err
 	}
 	defer j.Close()
+	if j.View().SentBack != "" {
+		return nil
+	}
 	out, err := p.store.Writer(id, time.Now)
 	if err != nil {
 		return err
@@ -229,7 +247,11 @@ func (p *process) closeOriginal(ctx context.Context) error {
 	}
 	at := ends.New(n, p.plan().VM)
 	for _, r := range j.View().Renames {
-		if err := at.DeleteVolume(ctx, r.To); err != nil {
+		del := at.DeleteVolume
+		if r.Tree {
+			del = at.DeleteTree
+		}
+		if err := del(ctx, r.To); err != nil {
 			return fmt.Errorf("cannot delete the stale %s on %s: %w", r.To, r.Node, err)
 		}
 	}

@@ -7,6 +7,10 @@ import (
 	"horcrux/engine/model"
 )
 
+// slowly is how much longer than for a host's answer a guest is waited for that
+// was asked to shut down: it cannot be asked to stay.
+const slowly = 3
+
 // runOnSource makes the VM on the source what it was before the move, and
 // believes it only when the host says so.
 func runOnSource(ctx context.Context, e *Env) (string, error) {
@@ -18,8 +22,10 @@ func runOnSource(ctx context.Context, e *Env) (string, error) {
 	if startAgain(e.View) && !e.View.Stopped && st.State == model.StateRunning {
 		// It was asked to shut down, and may still be about to.
 		off := func(s model.DomainStatus) bool { return !s.Live() }
-		if seen, err := await(ctx, e.Source, e.Patience, off); err == nil {
+		if seen, err := await(ctx, e.Source, slowly*e.Patience, off); err == nil {
 			st = seen
+		} else {
+			where += "; it was asked to shut down and may still do so"
 		}
 	}
 	switch {

@@ -91,6 +91,9 @@ func (j *Job) abandon() []journal.Rename {
 			aside(d.Path, false)
 		}
 	}
+	for _, f := range j.plan.Travels {
+		aside(f.Path, f.Role == model.FileTPM)
+	}
 	for _, f := range j.plan.Files {
 		if f.Own() && !f.Present {
 			aside(f.Path, f.Role == model.FileTPM)

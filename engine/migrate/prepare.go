@@ -270,7 +270,7 @@ func (j *Job) makeFlags(protect bool) virt.MigrateFlags {
 }
 
 func (j *Job) makeParams() virt.MigrateParams {
-	p := virt.MigrateParams{DestName: j.plan.VMName, Bandwidth: j.plan.Options.Bandwidth}
+	p := virt.MigrateParams{DestName: j.plan.VMName, Bandwidth: j.limits().bandwidth}
 	if j.byRelay() {
 		memory, disks := relaySockets(j.Journal.View().Relay, j.plan.VMName)
 		p.MigrateURI = socketURI(memory)

@@ -190,6 +190,9 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 	if errors.Is(cause, ErrAborted) {
 		r.Next = "nothing of the move is left; it can be started again at any time"
 	}
+	if late := j.mayGoDown(ctx); late != "" {
+		r.Next = late
+	}
 	if left := j.unproved(ctx); left != "" {
 		r.Next = left
 	}
@@ -202,6 +205,21 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 			j.plan.From, shellescape.Quote(j.plan.VMName), r.Next)
 	}
 	return r
+}
+
+// mayGoDown tells of a guest that was asked to shut down, has not, and cannot be
+// asked to stay.
+func (j *Job) mayGoDown(ctx context.Context) string {
+	if v := j.Journal.View(); !v.Stopping || v.Stopped || j.plan.Was.State != model.StateRunning {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if st, err := j.Source.Status(ctx); err != nil || !st.Live() {
+		return ""
+	}
+	return fmt.Sprintf("the guest was asked to shut down and may still do so: look at it on %s, and if it is off start it there: virsh start %s; a longer --shutdown-timeout gives it the time it takes",
+		j.plan.From, shellescape.Quote(j.plan.VMName))
 }
 
 // died tells of a guest that was live before the move and is not after it was

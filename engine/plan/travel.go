@@ -21,7 +21,7 @@ func TPMState(d Domain) string {
 // target has something of that name it may be the same file on storage that
 // both see, or somebody else's: such a file is never touched by us.
 func travels(f *facts) []model.FilePlan {
-	if f.r.Mode != model.ModeLive && f.r.Mode != model.ModeOnline {
+	if !MovesMemory(f.r) {
 		return nil
 	}
 	d := f.vm.Domain

@@ -3,6 +3,7 @@ package survey
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -64,10 +65,25 @@ func vmFacts(ctx context.Context, n *fleet.Node, vm model.UUID) (plan.VMFacts, e
 	f.Agent = dom.Agent
 	f.Domain = domain(dom)
 	f.Altered = virt.Altered(f.ActiveXML)
+	if !f.ManagedSave && f.Status.Persistent && !f.Status.Live() {
+		if f.ManagedSave, err = savedBesides(ctx, n, dom.Name); err != nil {
+			return f, err
+		}
+	}
 	if dom.Type == "qemu" && f.Status.Live() {
 		f.BaseRAM, _ = c.BaseRAM(ctx, vm) // without it the plan says less, and is as right
 	}
 	return f, disks(ctx, c, vm, &f)
+}
+
+// savedBesides looks for a saved state that libvirt has not noticed: one that came
+// as a file is found when the VM starts, and only then.
+func savedBesides(ctx context.Context, n *fleet.Node, name string) (bool, error) {
+	res, err := n.Exec(ctx, []string{"test", "-f", path.Join(saveRoot, name+".save")}, nil)
+	if err != nil {
+		return false, fmt.Errorf("cannot look for a saved state on %s: %w", n.Name(), err)
+	}
+	return res.Code == 0, nil
 }
 
 // neverRan tells that no vCPU has used any time, where each of them is timed.

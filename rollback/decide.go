@@ -154,5 +154,5 @@ func ranBeside(v journal.View) (Decision, bool) {
 }
 
 func wasPaused(v journal.View) bool {
-	return v.UserPaused || v.Plan != nil && v.Plan.Was.State == model.StatePaused
+	return v.Plan != nil && v.Plan.Was.State == model.StatePaused
 }

@@ -222,7 +222,7 @@ func (s *subject) isDevice(p string) bool {
 // strangers are files of the VM or of ours that must not be on a node.
 func (s *subject) strangers(ctx context.Context, n *lab.Node, owner string) []string {
 	out, err := n.Exec(ctx, "find", "/var/lib/libvirt", "/srv/shared", "/tmp", "/run", "/var/tmp", "/root", "-not", "-type", "d",
-		"(", "-name", "*"+s.Name+"*", "-o", "-name", "*horcrux*", "-o", "-name", "*.partial*", ")")
+		"(", "-name", "*"+s.Name+"*", "-o", "-name", "*horcrux*", "-o", "-name", "*.partial*", "-o", "-path", "*"+s.UUID+"*", ")")
 	if err != nil && out == "" {
 		return []string{err.Error()}
 	}
@@ -234,10 +234,11 @@ func (s *subject) strangers(ctx context.Context, n *lab.Node, owner string) []st
 		ours := strings.Contains(base, "horcrux") || strings.Contains(base, ".partial")
 		switch {
 		case s.isDevice(f): // every host has its own
+		case strings.Contains(f, s.UUID) && n.Name == owner && !ours && !strings.Contains(f, ".migrated-"): // the state of its TPM
 		case slices.Contains(own, f) && (n.Name == owner || strings.HasPrefix(f, "/srv/shared/")):
 		case strings.HasPrefix(f, "/run/libvirt/") && !ours, strings.HasPrefix(f, "/var/lib/libvirt/qemu/") && n.Name == owner && !ours:
 		case f == s.ISOPath() && s.ISO, s.isBase(f): // may be where it was before: others may use it too
-		case mine.MatchString(base) || ours:
+		case mine.MatchString(base) || ours || strings.Contains(f, s.UUID):
 			bad = append(bad, f)
 		}
 	}

@@ -71,10 +71,6 @@ const (
 	Ended          Kind = "ended"           // fact: the job's result
 )
 
-// NotePaused is the note of Performed when the guest had been paused on the source
-// by its user since the move began.
-const NotePaused = "paused by its user"
-
 // Volume is a volume on the target that did not exist before this job.
 type Volume struct {
 	Node model.NodeName `json:"node"`

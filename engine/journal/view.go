@@ -40,8 +40,6 @@ type View struct {
 	Rights, TargetRights []model.Rights
 	// Begun and Prepared: the call may have reached the host.
 	Begun, Prepared, Performing, Performed, Gated bool
-	// UserPaused: the guest was paused by somebody else than us while it was copied.
-	UserPaused bool
 	// Suspended: the guest may have been paused on the source by us.
 	Suspended bool
 	// Passes are the overlays of each pass, in their order; the last one is what
@@ -222,7 +220,7 @@ func (v View) apply(r Record) (View, error) {
 	case PostCopying:
 		v.PostCopy = true
 	case Performed:
-		v.Performed, v.UserPaused = true, r.Note == NotePaused
+		v.Performed = true
 	case Gated:
 		v.Gated = true
 	case CommitIntent:

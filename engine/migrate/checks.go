@@ -2,8 +2,6 @@ package migrate
 
 import (
 	"context"
-	"maps"
-	"slices"
 
 	"horcrux/engine/journal"
 	"horcrux/engine/model"
@@ -22,9 +20,6 @@ func (j *Job) startChecks(ctx context.Context, stage model.CheckStage) *checks {
 	ctx, cancel := context.WithCancel(ctx)
 	c := &checks{found: make(chan model.CheckResult, 2*len(model.Checks)), cancel: cancel}
 	base := j.Journal.View().Baseline
-	if j.Journal.View().UserPaused {
-		base = asPaused(base)
-	}
 	go func() {
 		defer close(c.found)
 		c.all = j.health(ctx, stage, base, func(r model.CheckResult) { c.found <- r })
@@ -50,20 +45,4 @@ func (j *Job) joinBaseline() (string, error) {
 	base := j.base.wait(j.check)
 	j.base = nil
 	return "baseline: " + tally(base), j.Journal.Append(journal.Record{Kind: journal.Baselined, Baseline: base})
-}
-
-// asPaused is a baseline of a guest that was paused since: the checks after the
-// move then expect a guest that stands still.
-func asPaused(base []model.CheckResult) []model.CheckResult {
-	out := slices.Clone(base)
-	for i, c := range out {
-		if c.Check == model.CheckRunning {
-			out[i].Facts = maps.Clone(c.Facts)
-			if out[i].Facts == nil {
-				out[i].Facts = map[string]string{}
-			}
-			out[i].Facts["state"] = string(model.StatePaused)
-		}
-	}
-	return out
 }

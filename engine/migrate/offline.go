@@ -216,7 +216,7 @@ func (j *Job) register(ctx context.Context) error {
 
 // stays tells that the VM does not run after the move, since it did not before:
 // off, or paused by its user.
-func (j *Job) stays() bool { return j.wasPaused() || j.wasOff() || j.Journal.View().UserPaused }
+func (j *Job) stays() bool { return j.wasPaused() || j.wasOff() }
 
 func (j *Job) wasOff() bool {
 	return j.plan.Was.State == model.StateShutoff || j.plan.Was.State == model.StateCrashed

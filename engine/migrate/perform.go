@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"horcrux/engine/journal"
-	"horcrux/engine/model"
 	"horcrux/engine/virt"
 )
 
@@ -35,27 +34,11 @@ func (j *Job) perform(ctx context.Context) (string, error) {
 	}
 	j.performed = j.Now()
 	j.lastCookie = res.cookie
-	if err := j.Journal.Append(journal.Record{Kind: journal.Performed, Note: j.pausedMeanwhile(ctx)}); err != nil {
+	if err := j.Journal.Append(journal.Record{Kind: journal.Performed}); err != nil {
 		return "", err
 	}
 	j.measurePause(ctx, w.stopped)
 	return w.summary(), nil
-}
-
-// pausedMeanwhile looks whether somebody has paused the guest since the move began:
-// then it is not for us to let it run.
-func (j *Job) pausedMeanwhile(ctx context.Context) string {
-	if j.wasPaused() || j.Journal.View().Suspended {
-		return ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	st, err := j.Source.Status(ctx)
-	if err != nil || st.State != model.StatePaused || st.Reason != "user" {
-		return ""
-	}
-	j.log("info", j.plan.From, "the guest was paused by its user meanwhile, and stays so")
-	return journal.NotePaused
 }
 
 // startPerform makes the call, which has no deadline of its own: the copy takes

@@ -62,3 +62,18 @@ func TestMovedOn(t *testing.T) {
 		})
 	}
 }
+
+// TestTransientComesBack: a transient VM that is sent back is transient again.
+func TestTransientComesBack(t *testing.T) {
+	s, from := one(t, lab.VMSpec{Name: "wfleet", Agent: true, Transient: true, Disks: []lab.DiskSpec{{FillMiB: 8}}})
+	stopAfter(t, s.Name)
+	c := newConsole(t)
+	stop := observe(s)
+	id := strings.TrimSpace(c.must(0, "migrate", s.Name, "--to", other(from), "--yes", "--no-confirm", "--detach").out)
+	c.reach(id, "awaiting-confirm")
+	o := c.must(0, "rollback", id, "--yes")
+	stop()
+	if on, bad := s.judge(t.Context()); on != from || len(bad) > 0 {
+		c.fail(t, id, append(bad, o.out+o.errOut))
+	}
+}

@@ -147,6 +147,12 @@ func withLocal(p model.Plan, l Local) model.Plan {
 	if l.Store == nil {
 		return p
 	}
+	if l.SendsBack != "" {
+		// Its definition where it is now is ours, and lasts until that move is confirmed.
+		if v, err := journal.Read(l.Store.Dir(l.SendsBack)); err == nil && v.Plan != nil && v.Plan.VM == p.VM {
+			p.Transient = p.Transient || v.Plan.Transient
+		}
+	}
 	f := model.Finding{ID: "other-jobs", Title: "jobs of this console", Verdict: model.Pass, Detail: "none has hold of this VM"}
 	ids, err := l.Store.IDs()
 	if err != nil {

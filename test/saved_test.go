@@ -3,6 +3,7 @@
 package test
 
 import (
+	"strings"
 	"testing"
 
 	"horcrux/lab"
@@ -42,5 +43,32 @@ func TestSavedState(t *testing.T) {
 	}
 	if on, bad := s.judge(t.Context()); on != from || len(bad) > 0 { // of one boot alone
 		t.Errorf("on %s: %v", on, bad)
+	}
+}
+
+// TestOtherMedium: the target has a disc of the same name and size with other
+// content. The guest does not go on with that.
+func TestOtherMedium(t *testing.T) {
+	s, from := one(t, lab.VMSpec{Name: "wdisc", Agent: true, ISO: true, Disks: []lab.DiskSpec{{FillMiB: 8}}})
+	stopAfter(t, s.Name)
+	c, to := newConsole(t), the.Node(other(from))
+	size, err := the.Node(from).Exec(t.Context(), "stat", "-c", "%s", s.ISOPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := to.Exec(t.Context(), "sh", "-c", `head -c "$1" /dev/urandom >"$2"`, "x", strings.TrimSpace(size), s.ISOPath()); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []string{"live", "offline"} {
+		id, o := c.move(s, to.Name, "--mode", mode)
+		if o.code != 4 || !strings.Contains(o.errOut, to.Name+" has another "+s.ISOPath()) {
+			t.Errorf("%s: exit code %d: %s", mode, o.code, o.errOut)
+		}
+		if on, bad := s.judge(t.Context()); on != from || len(bad) > 0 {
+			c.fail(t, id, append(bad, "it is on "+on))
+		}
+	}
+	if _, err := to.Exec(t.Context(), "rm", "--", s.ISOPath()); err != nil {
+		t.Error(err)
 	}
 }

@@ -18,6 +18,8 @@ type simCopier struct {
 	j *journal.Journal
 }
 
+func (c *simCopier) Compare(context.Context, string) error { return nil }
+
 func (c *simCopier) Copy(_ context.Context, _ int, files []model.FilePlan, _ func() uint64, report func(CopyProgress)) (string, error) {
 	for _, f := range files {
 		if !c.s.files[f.Path] {

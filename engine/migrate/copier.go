@@ -19,6 +19,8 @@ type Copier interface {
 	// names, and were read there and found equal; proof says how. A batch is a
 	// number of its own for each set of files of a job.
 	Copy(ctx context.Context, batch int, files []model.FilePlan, limit func() uint64, report func(CopyProgress)) (proof string, err error)
+	// Compare proves that both nodes have the same bytes in the file of that name.
+	Compare(ctx context.Context, path string) error
 	// Publish gives the files their final names. It never replaces a file.
 	Publish(ctx context.Context, batch int, files []model.FilePlan) error
 	// Release lets go of the files on the source, which nobody could write to

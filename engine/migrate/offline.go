@@ -33,6 +33,9 @@ func (j *Job) offlinePrepare(ctx context.Context) (string, error) {
 		if err := j.lookBeforePrepare(ctx); err != nil {
 			return "", err
 		}
+		if err := j.compareMedia(ctx); err != nil {
+			return "", err
+		}
 	}
 	return fmt.Sprintf("%d file(s) to bring over", len(j.plan.Files)), nil
 }

@@ -77,6 +77,9 @@ func tally(cs []model.CheckResult) string {
 
 // prepare makes the volumes on the target and has both hosts get ready.
 func (j *Job) prepare(ctx context.Context) (string, error) {
+	if err := j.compareMedia(ctx); err != nil {
+		return "", err
+	}
 	if err := j.bringMedia(ctx); err != nil {
 		return "", err
 	}
@@ -140,6 +143,31 @@ func (j *Job) prepare(ctx context.Context) (string, error) {
 		return "the target waits; the data go through this machine", nil
 	}
 	return "the target waits at " + strings.TrimPrefix(j.params.MigrateURI, "tcp://"), nil
+}
+
+// compareMedia proves that read-only images of the same name are the same on both
+// nodes: libvirt takes them for that, and the guest would go on with another disc.
+func (j *Job) compareMedia(ctx context.Context) error {
+	for _, d := range j.plan.Disks {
+		if d.Decision != model.DiskPresent || d.Type != "file" || d.Source == "" || d.Path != "" {
+			continue
+		}
+		there, err := j.Target.VolumeExists(ctx, d.Source)
+		if err != nil {
+			return fmt.Errorf("cannot look for %s on %s: %w", d.Source, j.plan.To, err)
+		}
+		if !there {
+			continue // the VM may do without
+		}
+		if j.Copier == nil {
+			return errNoCopier
+		}
+		if err := j.Copier.Compare(ctx, d.Source); err != nil {
+			return err
+		}
+		j.log("info", j.plan.To, "%s is the same on both nodes, by its sha256", d.Source)
+	}
+	return nil
 }
 
 // bringMedia copies read-only images that the target lacks: libvirt does not.

@@ -84,7 +84,7 @@ func withDetail(s string, proof Proof) string {
 }
 
 // decideMedia: libvirt copies nothing that is read-only. A file of the same name
-// on the target is taken for the same one; where there is none it is copied.
+// on the target is used if it proves to be the same; where there is none it is copied.
 func decideMedia(f *facts, d Disk, p model.DiskPlan) (model.DiskPlan, string) {
 	there, known := f.dst.Files[d.Source]
 	switch {
@@ -100,7 +100,7 @@ func decideMedia(f *facts, d Disk, p model.DiskPlan) (model.DiskPlan, string) {
 		return refuse(p, "%s has no %s, and no folder %s to copy it into", f.dst.Name, d.Source, path.Dir(d.Source))
 	}
 	p.Decision = model.DiskPresent
-	return p, fmt.Sprintf("read-only, and %s has a file of that name", f.dst.Name)
+	return p, fmt.Sprintf("read-only, and %s has a file of that name; it is compared before anything is copied", f.dst.Name)
 }
 
 // uncopyable says why a disk that is not shared cannot be copied either.

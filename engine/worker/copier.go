@@ -76,7 +76,7 @@ func (c *copier) Copy(ctx context.Context, batch int, files []model.FilePlan, li
 		if !f.Present {
 			continue
 		}
-		if err := c.compare(ctx, f.Path); err != nil {
+		if err := c.Compare(ctx, f.Path); err != nil {
 			return "", err
 		}
 		same = append(same, f.Path)
@@ -156,8 +156,8 @@ func (c *copier) Discard(ctx context.Context) error {
 	return store.Discard(ctx, c.src, c.dst, c.plan)
 }
 
-// compare reads a file on both nodes.
-func (c *copier) compare(ctx context.Context, name string) error {
+// Compare reads a file on both nodes.
+func (c *copier) Compare(ctx context.Context, name string) error {
 	type answer struct {
 		sum string
 		err error

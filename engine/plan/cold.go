@@ -203,6 +203,14 @@ func (f *facts) rules() []rule {
 	}
 }
 
+// lacksNBD tells that something larger than what goes through this machine on every
+// way is to be copied, and that the target cannot receive it directly.
+func (f *facts) lacksNBD() bool {
+	const small = 4 << 20
+	return slices.ContainsFunc(f.files, func(p model.FilePlan) bool { return p.Allocation > small }) &&
+		slices.ContainsFunc(f.dst.CopyTools, func(t model.Finding) bool { return t.ID == "copy-qemu-nbd" })
+}
+
 // wayRule says how the files travel, and who could read them.
 func wayRule(f *facts) []model.Finding {
 	const id, title, code, name = "data-path", "way of the data", "encryption", "encryption"
@@ -210,6 +218,9 @@ func wayRule(f *facts) []model.Finding {
 	switch r := f.dst.Reach; {
 	case f.way == "":
 		return nil
+	case (asked || f.r.Options.Path == model.PathSSH) && f.lacksNBD():
+		return one(fail(id, title, fmt.Sprintf("files go by %s only to a qemu-nbd, and %s has none", f.r.Options.Path, f.dst.Name),
+			fmt.Sprintf("install qemu-utils (Debian) or qemu-img (Fedora) on %s, or use --path relay", f.dst.Name)))
 	case f.way == model.PathSSH:
 		return []model.Finding{
 			sshRule(f, id, title),

@@ -125,3 +125,31 @@ func TestSSHIsEncryptedAndKeepsNoOrder(t *testing.T) {
 		t.Errorf("%s %s", f.Verdict, f.Detail)
 	}
 }
+
+// TestNoNBD: a way that a person chose and that needs a program which is not there
+// is refused before the guest is shut down.
+func TestNoNBD(t *testing.T) {
+	for _, c := range []struct {
+		path model.DataPath
+		size uint64
+		lack bool
+		want model.Verdict
+	}{
+		{model.PathDirect, 1 << 30, true, model.Fail},
+		{model.PathDirect, 1 << 30, false, model.Pass},
+		{model.PathDirect, 1 << 20, true, model.Pass},
+		{model.PathAuto, 1 << 30, true, model.Pass},
+	} {
+		in := good()
+		in.r.Mode, in.r.Options.Path = model.ModeOffline, c.path
+		in.vm.Files = []model.FilePlan{{Path: image, Role: model.FileDisk, Disk: "vda", Format: "qcow2", Allocation: c.size}}
+		in.dst.Files[image] = false
+		in.dst.Dirs = map[string]DirFact{path.Dir(image): {Exists: true, Free: 9 * gib}}
+		if c.lack {
+			in.dst.CopyTools = []model.Finding{{ID: "copy-qemu-nbd", Verdict: model.Warn}}
+		}
+		if f := find(t, in.plan(), "data-path"); f.Verdict != c.want {
+			t.Errorf("%+v: %+v", c, f)
+		}
+	}
+}

@@ -346,7 +346,7 @@ func (c *Copy) choose(ctx context.Context) error {
 		if c.plan.Path == model.PathDirect {
 			return fmt.Errorf("cannot copy directly: %w", err)
 		}
-		why = ", because the nodes do not reach each other: " + err.Error()
+		why = ", because it does not go directly: " + err.Error()
 	}
 	pack := c.packs(ctx, big)
 	c.meter.path(model.PathRelay, c.relay.words()+why+pack)

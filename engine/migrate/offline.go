@@ -84,7 +84,8 @@ func (j *Job) shutDown(ctx context.Context) (string, error) {
 	var refused []error
 	for _, way := range j.shutdownWays() {
 		j.log("info", j.plan.From, "asking the guest by %s to shut down, for at most %s", way, limit)
-		callCtx, cancel := context.WithTimeout(ctx, lookTimeout)
+		asked := j.Now()
+		callCtx, cancel := context.WithTimeout(ctx, min(limit, lookTimeout))
 		err := j.Source.ShutdownBy(callCtx, way)
 		cancel()
 		if err != nil {
@@ -95,7 +96,7 @@ func (j *Job) shutDown(ctx context.Context) (string, error) {
 				continue
 			}
 		}
-		switch off, err := j.awaitOff(ctx, limit); {
+		switch off, err := j.awaitOff(ctx, max(0, limit-j.Now().Sub(asked))); {
 		case err != nil:
 			return "", err
 		case off:

@@ -295,6 +295,9 @@ func (s *subject) unowned(ctx context.Context, n *lab.Node) (bad []string) {
 			args = append(args, d.Path())
 		}
 	}
+	if args[len(args)-1] == "--" {
+		return nil // devices have no owner of their own
+	}
 	out, err := n.Exec(ctx, args...)
 	if err != nil {
 		bad = append(bad, err.Error())

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -99,11 +100,14 @@ func (v *fakeVM) Status(ctx context.Context) (model.DomainStatus, error) {
 
 func (v *fakeVM) XML(ctx context.Context) (string, error) {
 	v.called("xml")
-	return v.xml, v.xmlErr
+	return v.xml, cmp.Or(v.wait(ctx), v.xmlErr)
 }
 
 func (v *fakeVM) Stats(ctx context.Context) (model.DomainStats, error) {
 	v.called("stats")
+	if err := v.wait(ctx); err != nil {
+		return model.DomainStats{}, err
+	}
 	if v.statsErr != nil {
 		return model.DomainStats{}, v.statsErr
 	}
@@ -128,8 +132,8 @@ func (v *fakeVM) QMP(ctx context.Context, command string, _ any) (json.RawMessag
 
 func (v *fakeVM) Agent(ctx context.Context, command string, _ any, _ time.Duration) (json.RawMessage, error) {
 	v.called(command)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if err := cmp.Or(v.wait(ctx), ctx.Err()); err != nil {
+		return nil, err
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -161,8 +165,11 @@ func (v *fakeVM) Agent(ctx context.Context, command string, _ any, _ time.Durati
 	return nil, errors.New("no such command")
 }
 
-func (v *fakeVM) Addresses(context.Context) ([]string, error) {
+func (v *fakeVM) Addresses(ctx context.Context) ([]string, error) {
 	v.called("addresses")
+	if err := v.wait(ctx); err != nil {
+		return nil, err
+	}
 	return v.ips, nil
 }
 

@@ -19,7 +19,7 @@ type moveFlags struct {
 	policy, compress, tls, finish, path string
 	downtime, shutdown                  time.Duration
 	parallel                            int
-	noConverge, forceOff                bool
+	noConverge, forceOff, noCompare     bool
 }
 
 func (f *moveFlags) add(cmd *cobra.Command) {
@@ -36,6 +36,7 @@ func (f *moveFlags) add(cmd *cobra.Command) {
 	fs.DurationVar(&f.shutdown, "shutdown-timeout", 0, "offline: how long the agent, then ACPI, is given, such as 2m")
 	fs.BoolVar(&f.forceOff, "force-off", false, "offline: end a guest that did not shut down in that time")
 	fs.StringVar(&f.finish, "finish", "", "block: live or stop")
+	fs.BoolVar(&f.noCompare, "no-compare", false, "live, online: do not read the disks on both nodes to compare them")
 	fs.StringVar(&f.path, "path", "", "the way of the data: auto, direct, ssh or relay")
 }
 
@@ -81,6 +82,7 @@ func (f *moveFlags) options(m config.Migration) (model.Options, error) {
 	set(&o.Path, f.path)
 	o.AutoConverge = o.AutoConverge && !f.noConverge
 	o.ForceOff = o.ForceOff || f.forceOff
+	o.NoCompare = o.NoCompare || f.noCompare
 	if f.downtime > 0 {
 		o.MaxDowntime = f.downtime
 	}

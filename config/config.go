@@ -47,6 +47,8 @@ type Migration struct {
 	ForceOff        bool
 	Finish          string // live, stop
 	Path            string // auto, direct, ssh, relay
+	// Compare reads mirrored disks on both nodes where that costs no downtime.
+	Compare bool
 }
 
 // UI holds the habits of the console.
@@ -98,7 +100,7 @@ func Default() Config {
 		},
 		Migration: Migration{
 			Mode: "live", MaxDowntime: 900 * time.Millisecond, AutoConverge: true, ParallelPerNode: 2,
-			Policy: "abort", Compression: "none", TLS: "auto", ShutdownTimeout: time.Minute, Finish: "live", Path: "auto",
+			Policy: "abort", Compression: "none", TLS: "auto", ShutdownTimeout: time.Minute, Finish: "live", Path: "auto", Compare: true,
 		},
 		UI: UI{Theme: "auto", Mouse: true, Notify: "bell"},
 	}

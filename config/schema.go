@@ -70,6 +70,7 @@ func (l *loader) migrationFields() []field {
 		{"force_off", boolean(&m.ForceOff)},
 		{"finish", oneOf(&m.Finish, finishes...)},
 		{"path", oneOf(&m.Path, dataPaths...)},
+		{"compare", boolean(&m.Compare)},
 	}
 }
 

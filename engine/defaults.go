@@ -10,6 +10,6 @@ func Defaults(m config.Migration) model.Options {
 	return model.Options{
 		Bandwidth: m.Bandwidth, MaxDowntime: m.MaxDowntime, AutoConverge: m.AutoConverge,
 		Policy: model.Policy(m.Policy), Parallel: m.Parallel, Compression: model.Compression(m.Compression), TLS: model.TLS(m.TLS),
-		ShutdownTimeout: m.ShutdownTimeout, ForceOff: m.ForceOff, Finish: model.Finish(m.Finish), Path: model.DataPath(m.Path),
+		ShutdownTimeout: m.ShutdownTimeout, ForceOff: m.ForceOff, Finish: model.Finish(m.Finish), Path: model.DataPath(m.Path), NoCompare: !m.Compare,
 	}
 }

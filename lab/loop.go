@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -16,8 +17,9 @@ import (
 const imagesFile = "images.img"
 
 // makeDisk makes the host's disk for images, with a file system that supports
-// O_DIRECT. XFS is taken if its tools are here, because it also has reflinks.
-func (n *Node) makeDisk(ctx context.Context, size int64) (fstype string, err error) {
+// O_DIRECT. With reflinks, where the kernel knows XFS, it can make snapshots of
+// files too; hosts of both kinds are wanted.
+func (n *Node) makeDisk(ctx context.Context, size int64, reflinks bool) (fstype string, err error) {
 	path := n.lab.paths.nodeFile(n.Name, imagesFile)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o600)
 	if err != nil {
@@ -30,13 +32,25 @@ func (n *Node) makeDisk(ctx context.Context, size int64) (fstype string, err err
 	argv := []string{"mkfs.ext4", "-q", "-F", "-m", "0", "-E", "nodiscard", path}
 	fstype = "ext4"
 	// mkfs.xfs refuses anything below 300 MiB.
-	if p, err := exec.LookPath("mkfs.xfs"); err == nil && size >= 512<<20 {
-		argv, fstype = []string{p, "-q", "-K", "-m", "reflink=1", path}, "xfs"
+	if reflinks && size >= 512<<20 && kernelKnows(ctx, "xfs") {
+		argv, fstype = []string{"mkfs.xfs", "-q", "-K", "-m", "reflink=1", path}, "xfs"
 	}
 	if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cannot format the disk of %s: %w: %s", n.Name, err, strings.TrimSpace(string(out)))
 	}
 	return fstype, nil
+}
+
+// kernelKnows tells whether a file system can be mounted.
+func kernelKnows(ctx context.Context, fstype string) bool {
+	listed := func() bool {
+		b, err := os.ReadFile("/proc/filesystems")
+		return err == nil && slices.Contains(strings.Fields(string(b)), fstype)
+	}
+	if listed() {
+		return true
+	}
+	return exec.CommandContext(ctx, "modprobe", fstype).Run() == nil && listed()
 }
 
 // attachLoop turns a file into a block device that detaches itself when nobody

@@ -30,6 +30,7 @@ var needed = []program{
 	{"/usr/bin/systemd-socket-activate", "systemd"},
 	{"/usr/bin/ip", "iproute2"},
 	{"/usr/sbin/mkfs.ext4", "e2fsprogs"},
+	{"/usr/sbin/mkfs.xfs", "xfsprogs"},
 	{"/usr/sbin/debugfs", "e2fsprogs"},
 	{"/usr/sbin/e2fsck", "e2fsprogs"},
 }

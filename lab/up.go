@@ -162,13 +162,13 @@ func (l *Lab) startHosts(ctx context.Context, o Options) error {
 	keys := map[string][]string{}
 	fs := map[string]string{}
 	g, gctx := errgroup.WithContext(ctx)
-	for _, n := range l.Nodes {
+	for i, n := range l.Nodes {
 		g.Go(func() error {
 			k, err := n.prepare()
 			if err != nil {
 				return fmt.Errorf("cannot prepare %s: %w", n.Name, err)
 			}
-			fstype, err := n.makeDisk(gctx, o.ImagesBytes)
+			fstype, err := n.makeDisk(gctx, o.ImagesBytes, i%2 == 1)
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"horcrux/engine/journal"
 	"horcrux/engine/model"
 )
 
@@ -57,7 +58,7 @@ func cleanDisks(ctx context.Context, e *Env) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return describeDisks(ended, len(e.View.Volumes), e.Target.Name()) + devices, nil
+	return describeDisks(ended, made(e.View), e.Target.Name()) + devices, nil
 }
 
 // emptyDevices clears the devices that a copy came onto. Later than right after
@@ -79,6 +80,17 @@ func emptyDevices(ctx context.Context, e *Env) (string, error) {
 		}
 	}
 	return "; " + strings.Join(devices, " and ") + " emptied", nil
+}
+
+// made counts what a person would miss; snapshots for a comparison are not.
+func made(v journal.View) int {
+	n := 0
+	for _, vol := range v.Volumes {
+		if vol.Of == "" {
+			n++
+		}
+	}
+	return n
 }
 
 func describeDisks(ended bool, volumes int, node model.NodeName) string {

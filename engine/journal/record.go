@@ -52,8 +52,11 @@ const (
 	PostCopying    Kind = "post-copying"    // intent: the guest goes on on the target before its memory is there
 	Performed      Kind = "performed"       // fact: everything is on the target; Finish comes next
 	Gated          Kind = "gated"           // fact: both are paused, the target is registered
+	Snapped        Kind = "snapped"         // fact: the snapshots of the target's disks, made at the gate, are whole
 	CommitIntent   Kind = "commit-intent"   // intent: the target is resumed
 	Committed      Kind = "committed"       // fact: the target has the VM
+	Compared       Kind = "compared"        // fact: the disks were read on both nodes and are equal; the note is the proof
+	Differed       Kind = "differed"        // fact: they are not; the note says where
 	Fencing        Kind = "fencing"         // intent: the source becomes a tombstone
 	Fenced         Kind = "fenced"          // fact
 	ConfirmIntent  Kind = "confirm-intent"  // intent: the source's leftovers are deleted
@@ -78,6 +81,8 @@ type Volume struct {
 	Path string         `json:"path"`
 	// Tree tells that Path is a folder of ours with all that is in it.
 	Tree bool `json:"tree,omitempty"`
+	// Of is the volume that it is a snapshot of, to compare the disks by.
+	Of string `json:"of,omitempty"`
 }
 
 // Overlay is what the guest writes to while what is under it is copied.

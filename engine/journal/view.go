@@ -54,6 +54,11 @@ type View struct {
 	// Copied is how many passes are on the target whole, Proof what was compared.
 	Copied int
 	Proof  string
+	// Snapped: the snapshots among the Volumes show the disks as they were at the
+	// gate. Compared is the proof that was made with the disks, Differs where they
+	// are not equal.
+	Snapped           bool
+	Compared, Differs string
 	// Stopping and Stopped: this move shuts the guest down, has done so.
 	Stopping, Stopped bool
 	// Registering: what is defined on the target is ours.
@@ -223,6 +228,12 @@ func (v View) apply(r Record) (View, error) {
 		v.Performed = true
 	case Gated:
 		v.Gated = true
+	case Snapped:
+		v.Snapped = true
+	case Compared:
+		v.Compared = r.Note
+	case Differed:
+		v.Differs = r.Note
 	case CommitIntent:
 		v.Epoch = CommitUnknown
 	case Committed:

@@ -18,6 +18,15 @@ type simCopier struct {
 	j *journal.Journal
 }
 
+func (c *simCopier) Same(_ context.Context, pairs []DiskPair, _ func(done, total int64)) (string, error) {
+	for _, p := range pairs {
+		if !c.s.volumes[p.Target] || !c.s.files[p.Source] {
+			return "", fmt.Errorf("no image of %+v", p)
+		}
+	}
+	return fmt.Sprintf("%d disk(s) equal", len(pairs)), c.s.fail["same"]
+}
+
 func (c *simCopier) Compare(context.Context, string) error { return nil }
 
 func (c *simCopier) Copy(_ context.Context, _ int, files []model.FilePlan, _ func() uint64, report func(CopyProgress)) (string, error) {

@@ -144,9 +144,17 @@ func (j *Job) complete(ctx context.Context) model.Result {
 	}
 	checks := after.wait(j.check)
 	bad := firstFailed(checks)
-	if bad == nil {
+	if owed == nil {
+		if err := j.compareAfter(ctx, bad == nil); err != nil {
+			owed = err
+		}
+	}
+	switch differs := j.Journal.View().Differs; {
+	case differs != "":
+		j.phase(model.PhaseVerify, model.PhaseFailed, differs)
+	case bad == nil:
 		j.phase(model.PhaseVerify, model.PhaseOK, tally(checks))
-	} else {
+	default:
 		j.phase(model.PhaseVerify, model.PhaseFailed, tally(checks))
 	}
 	return j.conclude(bad, owed)
@@ -177,6 +185,12 @@ func (j *Job) proof() string {
 		parts = append(parts, fmt.Sprintf("libvirt completed the mirror of %d disk(s) with the guest paused; post-copy left no time to compare", n))
 	case mirrored && len(v.Passes) > 0:
 		parts = append(parts, fmt.Sprintf("libvirt completed the mirror of what was written since, on %d disk(s), with the guest paused", n))
+	case mirrored && v.Compared != "":
+		parts = append(parts, v.Compared)
+	case mirrored && v.Differs != "":
+		return "none: " + v.Differs
+	case mirrored && j.noSnapshot != nil:
+		parts = append(parts, fmt.Sprintf("libvirt completed the mirror of %d disk(s) with the guest paused; sizes compared at the gate, and no more: %v", n, j.noSnapshot))
 	case mirrored:
 		parts = append(parts, fmt.Sprintf("libvirt completed the mirror of %d disk(s) with the guest paused; sizes compared at the gate", n))
 	case len(parts) == 0:
@@ -195,6 +209,11 @@ func (j *Job) conclude(bad *model.CheckResult, owed error) model.Result {
 	if bad != nil {
 		r.Outcome = model.OutcomeDegraded
 		r.Reason = fmt.Sprintf("check %q failed on %s: %s", bad.Title, j.plan.To, bad.Evidence)
+	}
+	if differs := j.Journal.View().Differs; differs != "" {
+		r.Outcome = model.OutcomeDegraded
+		r.Reason = fmt.Sprintf("the VM runs on %s, but %s; %s has them as they were at the switch", j.plan.To, differs, j.plan.From)
+		r.Next = fmt.Sprintf("do not confirm; look at the guest's file systems; horcrux rollback %s sends the VM back as it is now, horcrux rollback --restore-source %s starts it on %s from the disks of the switch", id, id, j.plan.From)
 	}
 	if owed != nil {
 		r.Outcome = model.OutcomePerson

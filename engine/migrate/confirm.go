@@ -81,6 +81,9 @@ func (j *Job) discard(ctx context.Context) error {
 			return fmt.Errorf("cannot delete %s on %s: %w", r.To, r.Node, err)
 		}
 	}
+	if err := j.dropSnapshots(ctx); err != nil {
+		return err
+	}
 	if j.plan.Transient && dst.Live() && dst.Persistent {
 		// The definition was what proves that the target never ran; the VM had none.
 		if err := j.Target.Undefine(ctx); err != nil {

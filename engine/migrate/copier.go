@@ -21,6 +21,9 @@ type Copier interface {
 	Copy(ctx context.Context, batch int, files []model.FilePlan, limit func() uint64, report func(CopyProgress)) (proof string, err error)
 	// Compare proves that both nodes have the same bytes in the file of that name.
 	Compare(ctx context.Context, path string) error
+	// Same proves that guests read the same from both images of each pair. An error
+	// that is model.ErrDiffer says that they do not.
+	Same(ctx context.Context, pairs []DiskPair, report func(done, total int64)) (proof string, err error)
 	// Publish gives the files their final names. It never replaces a file.
 	Publish(ctx context.Context, batch int, files []model.FilePlan) error
 	// Release lets go of the files on the source, which nobody could write to

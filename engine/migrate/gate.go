@@ -48,11 +48,18 @@ func (j *Job) gateChecks(ctx context.Context, began time.Time) (string, error) {
 	if err := j.Journal.Append(journal.Record{Kind: journal.Gated}); err != nil {
 		return "", err
 	}
+	snapped := j.snapshotAll(lookCtx)
 	checks := j.health(lookCtx, model.StageGate, j.Journal.View().Baseline, j.check)
 	for _, c := range checks {
 		if c.Verdict == model.Fail {
 			return "", fmt.Errorf("check %q failed on the paused target %s: %s", c.Title, j.plan.To, c.Evidence)
 		}
+	}
+	if err := snapped(); err != nil {
+		return "", err
+	}
+	if err := j.compareAtGate(ctx); err != nil {
+		return "", err
 	}
 	return fmt.Sprintf("%s in %s", tally(checks), j.Now().Sub(began).Round(time.Millisecond)), nil
 }

@@ -46,6 +46,8 @@ type Host interface {
 	// Mark writes our marker on the domain, durable on the host.
 	Mark(ctx context.Context, m Mark) error
 	CreateVolume(ctx context.Context, d model.DiskPlan) error
+	// Snapshot makes a copy of a file that shares its blocks, at once, or fails.
+	Snapshot(ctx context.Context, file, to string) error
 	// FreezeDisks puts overlays, by the disks' targets, on disks at one moment;
 	// others names the disks that stay as they are.
 	FreezeDisks(ctx context.Context, overlays map[string]string, others []string) error

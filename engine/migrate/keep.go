@@ -258,6 +258,9 @@ func (j *Job) dropAbandoned(ctx context.Context) error {
 			return fmt.Errorf("cannot remove the tombstone on %s: %w", j.plan.To, err)
 		}
 	}
+	if err := j.dropSnapshots(ctx); err != nil {
+		return err
+	}
 	for _, r := range v.Abandoned {
 		del := j.Target.DeleteVolume
 		if r.Tree {

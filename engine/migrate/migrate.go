@@ -90,6 +90,8 @@ type Job struct {
 	// lastCookie is what the latest successful phase handed on; empty after a
 	// phase that failed.
 	lastCookie []byte
+	// noSnapshot is why the disks could not be compared in full.
+	noSnapshot error
 
 	mu        sync.Mutex
 	aborted   bool
@@ -98,6 +100,8 @@ type Job struct {
 	wishes    chan model.Command
 	tuned     limits
 	memory    bool // the disks are done
+	// stopComparing ends the comparison of the disks after the switch.
+	stopComparing context.CancelFunc
 }
 
 // New makes a job from its journal, which holds the plan.
@@ -111,6 +115,13 @@ func (j *Job) Do(c model.Command) error {
 	defer j.mu.Unlock()
 	switch c.Kind {
 	case model.CommandAbort, model.CommandRollback:
+		if j.stopComparing != nil && c.Kind == model.CommandAbort {
+			j.stopComparing()
+			return nil
+		}
+		if j.stopComparing != nil {
+			return fmt.Errorf("%s has the VM, and the disks are being compared: horcrux abort ends only that; then roll back", j.plan.To)
+		}
 		if j.committed && j.switching {
 			return fmt.Errorf("post-copy is under way: %s runs the VM and %s still holds some of its memory, so neither may be stopped; wait for its end, then roll back, which sends it back", j.plan.To, j.plan.From)
 		}

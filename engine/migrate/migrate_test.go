@@ -235,7 +235,7 @@ func TestCrashAtEveryRecord(t *testing.T) {
 				panic(crash{n})
 			}
 		}
-		j := New(s.env(jn, func(event.Event) {}))
+		j := coldJob(t, s, jn)
 		if !diesIn(func() { j.Run(context.Background()) }) {
 			jn.Close()
 			if n < 8 {
@@ -255,7 +255,7 @@ func TestCrashAtEveryRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer jn.Close()
-			r := New(s.env(jn, func(event.Event) {})).Recover(context.Background())
+			r := coldJob(t, s, jn).Recover(context.Background())
 			switch s.state() {
 			case "running+auto missing volumes=0", "shutoff running+auto volumes=1":
 			default:

@@ -195,6 +195,9 @@ func (j *Job) createVolumes(ctx context.Context) error {
 			return fmt.Errorf("cannot create %s on %s: %w", d.Path, j.plan.To, err)
 		}
 	}
+	if err := j.trySnapshots(ctx); err != nil {
+		return err
+	}
 	// libvirt makes these when QEMU starts there, and an undo must remove them.
 	for _, f := range j.plan.Travels {
 		if _, err := j.claim(ctx, journal.Volume{Node: j.plan.To, Path: f.Path, Tree: f.Role == model.FileTPM}); err != nil {

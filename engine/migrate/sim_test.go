@@ -315,6 +315,10 @@ func (e *simEnd) EmptyDevice(context.Context, string) error {
 }
 func (e *simEnd) DeleteTree(ctx context.Context, p string) error { return e.DeleteVolume(ctx, p) }
 
+func (e *simEnd) Snapshot(_ context.Context, _, to string) error {
+	return e.s.do(e.h, e.on("snapshot"), func() error { e.s.volumes[to] = true; return nil })
+}
+
 func (e *simEnd) FreezeDisks(_ context.Context, overlays map[string]string, _ []string) error {
 	return e.s.do(e.h, e.on("freeze"), func() error {
 		e.h.disk = overlays["vda"]

@@ -35,6 +35,8 @@ type Options struct {
 	Finish Finish `json:"finish,omitempty"`
 	// Path is the way of the data.
 	Path DataPath `json:"path,omitempty"`
+	// NoCompare spares the nodes the reading of mirrored disks afterwards.
+	NoCompare bool `json:"no_compare,omitempty"`
 }
 
 // Policy is what is done with a guest that dirties memory faster than it can be

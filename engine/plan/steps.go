@@ -48,6 +48,10 @@ func steps(p model.Plan, rate uint64) []model.PlanStep {
 		add(model.PhaseMemory, "overrule libvirt's own test for shared storage: every shared disk was proved and is not cached")
 	}
 	add(model.PhaseGate, "with the VM paused on both, check monitor, memory, vCPUs, disks and networks on %s", p.To)
+	compared := len(copies) > 0 && !p.Options.NoCompare && p.Mode != model.ModeBlock && p.Options.Policy != model.PolicyPostCopy
+	if compared && paused {
+		add(model.PhaseGate, "read %s on both nodes and compare", plural(len(copies), "disk"))
+	}
 	if paused {
 		add(model.PhaseSwitch, "hand the VM over to %s, still paused as its user left it", p.To)
 	} else {
@@ -57,6 +61,9 @@ func steps(p model.Plan, rate uint64) []model.PlanStep {
 		add(model.PhaseSwitch, "aim at a pause of at most %s", p.Options.MaxDowntime.Round(time.Millisecond))
 	}
 	add(model.PhaseVerify, "make the eight checks on %s and compare them with the baseline", p.To)
+	if compared && !paused {
+		add(model.PhaseVerify, "where %s can make snapshots of files, made at the gate: read %s on both nodes and compare, while the guest runs", p.To, plural(len(copies), "disk"))
+	}
 	if p.Options.AutoConfirm {
 		add(model.PhaseConfirm, "if all checks pass, remove what is left on %s%s", p.From, leftovers(copies))
 	} else {

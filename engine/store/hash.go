@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -44,9 +45,10 @@ const (
 
 // hashers is a pool of sessions on one node that hash windows.
 type hashers struct {
-	node Node
-	tool string
-	free chan *hasher // nil entries are sessions not yet open
+	node   Node
+	tool   string
+	script string
+	free   chan *hasher // nil entries are sessions not yet open
 }
 
 type hasher struct {
@@ -55,7 +57,7 @@ type hasher struct {
 }
 
 func newHashers(n Node, t Tools, many int) *hashers {
-	h := &hashers{node: n, tool: "sha256sum", free: make(chan *hasher, many)}
+	h := &hashers{node: n, tool: "sha256sum", script: hashScript, free: make(chan *hasher, many)}
 	if t.Has("openssl") {
 		h.tool = "openssl"
 	}
@@ -84,25 +86,29 @@ func (h *hasher) close() {
 
 // sum reads a window on the node and gives the sha256 of its bytes.
 func (h *hashers) sum(ctx context.Context, file string, w window, by way) (string, error) {
+	if by == readDirect && !w.aligned() {
+		by = readFresh
+	}
+	return h.request(ctx, fmt.Sprintf("hash %s at %d", file, w.off()), fmt.Sprintf("%s\n%s%s\n", file, by, w.list()))
+}
+
+// request has a free session answer, and gives the sha256 that it says.
+func (h *hashers) request(ctx context.Context, what, lines string) (string, error) {
 	var one *hasher
 	select {
 	case one = <-h.free:
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
-	what := fmt.Sprintf("hash %s at %d", file, w.off())
 	if one == nil {
-		s, err := h.node.Start(ctx, []string{"sh", "-c", hashScript, "horcrux-copy", h.tool})
+		s, err := h.node.Start(ctx, []string{"sh", "-c", h.script, "horcrux-copy", h.tool})
 		if err != nil {
 			h.free <- nil
 			return "", &lineError{what, string(h.node.Name()), err}
 		}
 		one = &hasher{stream: s, in: bufio.NewReader(s)}
 	}
-	if by == readDirect && !w.aligned() {
-		by = readFresh
-	}
-	sum, err := one.ask(ctx, file, w, by)
+	sum, err := one.ask(ctx, lines)
 	if err != nil {
 		one.close()
 		h.free <- nil
@@ -130,11 +136,11 @@ func (w window) aligned() bool {
 	return true
 }
 
-func (h *hasher) ask(ctx context.Context, file string, w window, by way) (string, error) {
+func (h *hasher) ask(ctx context.Context, lines string) (string, error) {
 	// Closing the session is the way to end a read.
 	stop := context.AfterFunc(ctx, h.close)
 	defer stop()
-	if _, err := fmt.Fprintf(h.stream, "%s\n%s%s\n", file, by, w.list()); err != nil {
+	if _, err := io.WriteString(h.stream, lines); err != nil {
 		return "", err
 	}
 	var said []string

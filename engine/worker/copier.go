@@ -133,6 +133,15 @@ func (c *copier) of(files []model.FilePlan) store.Plan {
 	return p
 }
 
+// Same reads disks on both nodes as their guests do.
+func (c *copier) Same(ctx context.Context, pairs []migrate.DiskPair, report func(done, total int64)) (string, error) {
+	var all []store.Pair
+	for _, p := range pairs {
+		all = append(all, store.Pair{Disk: p.Disk, Source: p.Source, Target: p.Target, Format: p.Format, InUse: p.InUse})
+	}
+	return store.Same(ctx, c.src, c.dst, all, report)
+}
+
 // Publish gives the files of a batch their names.
 func (c *copier) Publish(ctx context.Context, batch int, files []model.FilePlan) error {
 	if err := c.use(ctx, batch, files); err != nil {

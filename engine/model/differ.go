@@ -1,0 +1,6 @@
+package model
+
+import "errors"
+
+// ErrDiffer says that two disks were read and are not equal.
+var ErrDiffer = errors.New("the disks are not equal")

@@ -280,6 +280,18 @@ type Unsettled struct {
 	VM  string
 	// Text says what it is, Command what settles it.
 	Text, Command string
+	// Ready: nothing was asked of a person about it, and both nodes answer, so that
+	// it can be settled now.
+	Ready bool
+}
+
+func (e *Engine) answers(node model.NodeName) bool {
+	for _, n := range e.inv.Snapshot().Nodes {
+		if n.Name == node {
+			return n.State == model.NodeUp || n.State == model.NodeBusy
+		}
+	}
+	return false
 }
 
 // Unsettled lists what is not settled, by the journals of this console and by
@@ -297,6 +309,7 @@ func (e *Engine) Unsettled(ctx context.Context) ([]Unsettled, error) {
 			continue
 		}
 		u := Unsettled{Job: j.ID, VM: j.VMName, Command: "horcrux recover"}
+		u.Ready = j.State != model.JobPerson && j.State != model.JobAwaiting && e.answers(j.From) && e.answers(j.To)
 		switch {
 		case j.State == model.JobPerson && j.Result != nil:
 			u.Text = j.Result.Reason

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"horcrux/engine"
+	"horcrux/engine/model"
 	"horcrux/ui/screen"
 	"horcrux/ui/text"
 )
@@ -31,10 +32,25 @@ func (a *app) lookForUnsettled() tea.Cmd {
 	}
 }
 
-// unsettled says all of it in one notice, and each with its remedy on the page
-// of notices.
+// unsettled has settled what both nodes can be asked about, and says all the rest
+// in one notice, and each with its remedy on the page of notices.
 func (a *app) unsettled(m unsettledMsg) tea.Cmd {
 	var cmds []tea.Cmd
+	var rest []engine.Unsettled
+	for _, u := range m.list {
+		if !u.Ready {
+			rest = append(rest, u)
+			continue
+		}
+		cmds = append(cmds, a.command(screen.Command{
+			Job: u.Job, Command: model.Command{Kind: model.CommandRecover},
+			Done: fmt.Sprintf("%s: %s; it is being settled by what both nodes say", u.VM, u.Text),
+		}))
+	}
+	if len(rest) == 0 {
+		return tea.Batch(cmds...)
+	}
+	m.list = rest
 	list := m.list
 	if len(list) == 1 {
 		list = nil // the line below says it

@@ -66,5 +66,6 @@ func boot(ctx context.Context, e *Env) (string, error) {
 	if _, err := await(ctx, e.Source, e.Patience, func(s model.DomainStatus) bool { return s.State == model.StateRunning }); err != nil {
 		return "", err
 	}
+	e.started = true
 	return "started on " + string(e.Source.Name()) + " again", nil
 }

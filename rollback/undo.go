@@ -69,12 +69,16 @@ type Env struct {
 	Report func(model.StepResult)
 	// Patience bounds the waiting for a host to show what it was told.
 	Patience time.Duration
+
+	started bool // the source's guest was
 }
 
 // Outcome is how an undo ended.
 type Outcome struct {
 	// Debts could not be done because a node did not answer.
 	Debts []journal.Debt
+	// Started: the guest, which this move had shut down, was started again.
+	Started bool
 	// Err is set when the source could not be brought back as it was.
 	Err error
 }
@@ -150,6 +154,7 @@ func Undo(ctx context.Context, e Env) Outcome {
 			return out
 		}
 	}
+	out.Started = e.started
 	return out
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -248,9 +249,18 @@ func TestF13TheLimitHolds(t *testing.T) {
 	c := newConsole(t)
 	id := strings.TrimSpace(c.must(0, "migrate", s.Name, "--to", other(from), "--yes", "--detach", "--bandwidth", "4").out)
 	c.copied(id, "disk")
-	node := the.Node(from)
+	holds(t, from, 4, 4*time.Second)
+	c.must(0, "abort", id, "--yes")
+	if now, bad := s.judge(t.Context()); now != from || len(bad) > 0 {
+		t.Errorf("on %s: %v", now, bad)
+	}
+}
+
+// holds checks that a node sends no more than a limit in MiB/s, by its cable.
+func holds(t *testing.T, node string, limit float64, long time.Duration) {
+	t.Helper()
 	sent := func() uint64 {
-		b, err := node.Exec(t.Context(), "cat", "/proc/net/dev")
+		b, err := the.Node(node).Exec(t.Context(), "cat", "/proc/net/dev")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,15 +274,27 @@ func TestF13TheLimitHolds(t *testing.T) {
 		return 0
 	}
 	first, at := sent(), time.Now()
-	wait(t.Context(), 4*time.Second)
+	wait(t.Context(), long)
 	rate := float64(sent()-first) / time.Since(at).Seconds() / (1 << 20)
-	if rate > 4*1.1+0.5 {
-		t.Errorf("%.2f MiB/s were sent with a limit of 4", rate)
+	if rate > limit*1.1+0.5 {
+		t.Errorf("%.2f MiB/s were sent with a limit of %v", rate, limit)
 	}
-	t.Logf("%.2f MiB/s with a limit of 4", rate)
-	c.must(0, "abort", id, "--yes")
-	if now, bad := s.judge(t.Context()); now != from || len(bad) > 0 {
-		t.Errorf("on %s: %v", now, bad)
+	t.Logf("%.2f MiB/s with a limit of %v", rate, limit)
+}
+
+var flowing = regexp.MustCompile(`"disk_rate":[1-9]`)
+
+// F13: it holds for files too, on both ways on which the nodes send them themselves.
+func TestF13TheLimitHoldsForFiles(t *testing.T) {
+	ensure(t, lab.VMSpec{Name: "wrate", State: lab.VMOff, Disks: []lab.DiskSpec{{SizeMiB: 192, FillMiB: 100}}})
+	c := newConsole(t)
+	for _, path := range []string{"direct", "ssh"} {
+		id := c.start("wrate", "node2", "--mode", "offline", "--bandwidth", "1", "--path", path)
+		until(t, "bytes on their way", time.Minute, func() bool { return flowing.Match(c.events(id)) })
+		holds(t, "node1", 1, 6*time.Second)
+		c.must(0, "abort", id, "--yes")
+		c.reach(id, "undone")
+		absent(t, "wrate", "node2")
 	}
 }
 

@@ -121,6 +121,9 @@ func ensure(t *testing.T, spec lab.VMSpec) {
 // others have the machine for themselves.
 func stopAfter(t *testing.T, vm string) {
 	t.Helper()
+	if os.Getenv("HORCRUX_LAB_KEEP") != "" {
+		return
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()

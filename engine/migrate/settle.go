@@ -190,7 +190,7 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 	if errors.Is(cause, ErrAborted) {
 		r.Next = "nothing of the move is left; it can be started again at any time"
 	}
-	if late := j.mayGoDown(ctx); late != "" {
+	if late := j.wentLate(ctx, out.Started); late != "" {
 		r.Next = late
 	}
 	if left := j.unproved(ctx); left != "" {
@@ -207,9 +207,9 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 	return r
 }
 
-// mayGoDown tells of a guest that was asked to shut down, has not, and cannot be
-// asked to stay.
-func (j *Job) mayGoDown(ctx context.Context) string {
+// wentLate tells of a guest that was asked to shut down and did not in its time:
+// it cannot be asked to stay, so it may go down yet, or has and was started again.
+func (j *Job) wentLate(ctx context.Context, again bool) string {
 	if v := j.Journal.View(); !v.Stopping || v.Stopped || j.plan.Was.State != model.StateRunning {
 		return ""
 	}
@@ -218,8 +218,12 @@ func (j *Job) mayGoDown(ctx context.Context) string {
 	if st, err := j.Source.Status(ctx); err != nil || !st.Live() {
 		return ""
 	}
-	return fmt.Sprintf("the guest was asked to shut down and may still do so: look at it on %s, and if it is off start it there: virsh start %s; a longer --shutdown-timeout gives it the time it takes",
-		j.plan.From, shellescape.Quote(j.plan.VMName))
+	const more = "a longer --shutdown-timeout gives it the time it takes, --force-off ends it after that"
+	if again {
+		return fmt.Sprintf("the guest did shut down after its time, and was started again on %s; %s", j.plan.From, more)
+	}
+	return fmt.Sprintf("the guest was asked to shut down and may still do so: look at it on %s, and if it is off start it there: virsh start %s; %s",
+		j.plan.From, shellescape.Quote(j.plan.VMName), more)
 }
 
 // died tells of a guest that was live before the move and is not after it was

@@ -311,8 +311,12 @@ func (f *directFile) put(ctx context.Context, w window, again bool) (string, err
 		if err := f.send(ctx, s, p[0], again); err != nil {
 			return "", err
 		}
-		f.c.pace.took(p[0].bytes(), time.Since(began))
+		took := time.Since(began)
+		f.c.pace.took(p[0].bytes(), took)
 		f.c.copied(f.file, p[0].bytes())
+		if err := f.c.pace.rest(ctx, p[0].bytes(), took); err != nil {
+			return "", err
+		}
 		rest.extents = nil
 		for _, q := range p[1:] {
 			rest.extents = append(rest.extents, q.extents...)

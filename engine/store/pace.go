@@ -77,6 +77,24 @@ func (p *pace) stuck() {
 	p.next = smallestPiece
 }
 
+// rest waits for as long as a command that took d would have taken at its share of
+// the limit. QEMU's own throttle lets the first request through, which may be as
+// large as the piece, and counts anew in each command.
+func (p *pace) rest(ctx context.Context, bytes int64, d time.Duration) error {
+	share := p.share()
+	if share == 0 {
+		return nil
+	}
+	t := time.NewTimer(time.Duration(float64(bytes)/float64(share)*float64(time.Second)) - d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // pay waits until so many more bytes may be sent.
 func (p *pace) pay(ctx context.Context, bytes int) error {
 	p.mu.Lock()

@@ -23,6 +23,9 @@ const (
 // maxHistory bounds the readings kept for the spark lines.
 const maxHistory = 240
 
+// far is more lines than any pane has.
+const far = 1 << 20
+
 // reading is one point of the spark lines, in bytes per second.
 type reading struct{ sent, dirty float64 }
 
@@ -155,7 +158,7 @@ func (s *Job) turn(lines int) {
 	if s.focus == paneLog {
 		lines = -lines
 	}
-	s.scroll[s.focus] = max(0, min(s.scroll[s.focus]+lines, 1000))
+	s.scroll[s.focus] = max(0, min(s.scroll[s.focus]+lines, s.deepest(s.focus)))
 }
 
 func (s *Job) answered(m Answered) []Intent {
@@ -193,9 +196,9 @@ func (s *Job) do(id string) []Intent {
 	case "half-up":
 		s.turn(-max(1, s.env.H/4))
 	case "top":
-		s.turn(-1000)
+		s.turn(-far)
 	case "bottom":
-		s.turn(1000)
+		s.turn(far)
 	case "abort":
 		return []Intent{s.askAbort()}
 	case "confirm":

@@ -15,6 +15,15 @@ func (s *Job) View(w, h int) string {
 	if w <= 0 || h <= 0 {
 		return ""
 	}
+	lines := s.upper(w, h)
+	if room := h - len(lines); room > 1 {
+		lines = append(lines, s.lower(w, room))
+	}
+	return text.Block(strings.Join(lines, "\n"), w, h)
+}
+
+// upper is all that stands over checks, log and plan.
+func (s *Job) upper(w, h int) []string {
 	blanks := 0 // lines of air, as many as the height allows
 	switch {
 	case h >= 34:
@@ -39,11 +48,7 @@ func (s *Job) View(w, h int) string {
 	}
 	lines = append(lines, air(3)...)
 	lines = append(lines, s.middle(w, h >= 34)...)
-	lines = append(lines, air(2)...)
-	if room := h - len(lines); room > 1 {
-		lines = append(lines, s.lower(w, room))
-	}
-	return text.Block(strings.Join(lines, "\n"), w, h)
+	return append(lines, air(2)...)
 }
 
 // head says what moves, how, and how it stands.

@@ -95,7 +95,7 @@ func (s *Migrate) Update(msg any) (Screen, []Intent) {
 	case Answered:
 		return s, s.answered(m)
 	case Wheel:
-		s.scroll = max(0, s.scroll+m.Lines)
+		s.turn(m.Lines)
 	case Click:
 		if i := s.list.Hit(m.Y-2, len(s.targets), len(s.targets)+1); i >= 0 {
 			s.list.Cursor, s.scroll = i, 0
@@ -126,13 +126,16 @@ func (s *Migrate) ask() []Intent {
 	return out
 }
 
+// turn scrolls the details.
+func (s *Migrate) turn(lines int) { s.scroll = max(0, min(s.scroll+lines, s.deepest())) }
+
 func (s *Migrate) do(id string) []Intent {
 	switch id {
 	case "half-down":
-		s.scroll += max(1, s.env.H/3)
+		s.turn(max(1, s.env.H/3))
 		return nil
 	case "half-up":
-		s.scroll = max(0, s.scroll-max(1, s.env.H/3))
+		s.turn(-max(1, s.env.H/3))
 		return nil
 	}
 	if l, ok := s.list.Move(id, len(s.targets), len(s.targets)); ok {

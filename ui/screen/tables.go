@@ -117,9 +117,9 @@ func vmRow(e *Env, v model.VM, marked bool) widget.Row {
 		first = th.Muted
 	}
 	address := "-"
-	if len(v.Addresses) > 0 {
-		address = name(v.Addresses[0])
-		if more := len(v.Addresses) - 1; more > 0 {
+	if has := addresses(&v); len(has) > 0 {
+		address = has[0]
+		if more := len(has) - 1; more > 0 {
 			address += fmt.Sprintf(" +%d", more)
 		}
 	}
@@ -148,7 +148,7 @@ func vmRow(e *Env, v model.VM, marked bool) widget.Row {
 		num(pair(v.DiskRead, v.DiskWrite)),
 		num(pair(v.NetRx, v.NetTx)),
 		numberCell(e, fresh, uptime(e, &v)),
-		{Text: agentWord(v.Agent), Style: th.Muted},
+		{Text: agentWord(v), Style: th.Muted},
 		{Text: address, Style: th.Muted},
 		{Text: strings.Join(text.CleanAll(v.Tags), " "), Style: th.Muted},
 	}}

@@ -58,8 +58,11 @@ func vmCharts(e *Env, v *model.VM, w, tall int) []string {
 	series := e.History[Target{v.UUID, v.Node}]
 	fresh := e.Fresh(v.Seen)
 	now := func(s string) string {
-		if fresh == Lost || !isLive(v) {
+		switch {
+		case fresh == Lost:
 			return text.Unknown
+		case !isLive(v):
+			return "-"
 		}
 		return s
 	}
@@ -321,9 +324,13 @@ func nicLines(e *Env, v model.VM, w int) []string {
 		{Title: "addresses", Width: 18, Min: 12, Grow: 1, Rank: 2},
 	}}
 	th := e.Theme
+	live := isLive(&v)
 	n := len(v.NICs)
 	return strings.Split(t.View(th, w, max(2, n+1), widget.List{}, n, func(i int) widget.Row {
 		d := v.NICs[i]
+		if !live {
+			d.Addresses = nil
+		}
 		return widget.Row{Cells: []widget.Cell{
 			{Text: text.Or(name(d.Target), "-"), Style: th.Strong},
 			{Text: name(d.MAC), Style: th.Text},

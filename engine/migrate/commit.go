@@ -138,17 +138,17 @@ func (j *Job) complete(ctx context.Context) model.Result {
 		owed = err
 	}
 
-	j.phase(model.PhaseVerify, model.PhaseActive, "")
 	if after == nil {
 		after = j.startChecks(ctx, model.StageAfter)
 	}
+	j.phaseAt(model.PhaseVerify, model.PhaseActive, "", after.began)
 	checks := after.wait(j.check)
 	bad := firstFailed(checks)
-	if bad == nil {
-		j.phase(model.PhaseVerify, model.PhaseOK, tally(checks))
-	} else {
-		j.phase(model.PhaseVerify, model.PhaseFailed, tally(checks))
+	status := model.PhaseOK
+	if bad != nil {
+		status = model.PhaseFailed
 	}
+	j.phaseAt(model.PhaseVerify, status, tally(checks), after.ended)
 	return j.conclude(bad, owed)
 }
 

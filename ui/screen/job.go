@@ -217,7 +217,7 @@ func (s *Job) do(id string) []Intent {
 		return []Intent{Enter{ID: "bandwidth", Prompt: BandwidthPrompt(now)}}
 	case "downtime":
 		p := BandwidthPrompt(0)
-		p.Title, p.Hint, p.Input = "longest pause", "milliseconds that the guest may stand still at the switch", widget.NewInput("900")
+		p.Title, p.Hint, p.Input = "longest pause", "milliseconds that the guest may stand still at the switch", widget.Suggest("900")
 		return []Intent{Enter{ID: "downtime", Prompt: p}}
 	case "way-back":
 		return []Intent{OpenJob{s.back}}

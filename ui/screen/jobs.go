@@ -116,6 +116,9 @@ func (s *Jobs) do(id string) []Intent {
 	return nil
 }
 
+// Hint implements Hinter.
+func (s *Jobs) Hint() (esc, words string) { return "show all", "words, !not, node:x, state:x" }
+
 // Scope implements Screen.
 func (s *Jobs) Scope() bind.Scope {
 	none := ""

@@ -166,7 +166,7 @@ func (s *Migrate) do(id string) []Intent {
 // BandwidthPrompt asks for a limit in MiB/s.
 func BandwidthPrompt(now uint64) widget.Prompt {
 	return widget.Prompt{
-		Title: "bandwidth limit", Hint: "MiB/s, 0 for no limit", Input: widget.NewInput(strconv.FormatUint(now, 10)),
+		Title: "bandwidth limit", Hint: "MiB/s, 0 for no limit", Input: widget.Suggest(strconv.FormatUint(now, 10)),
 		Check: func(v string) string {
 			if _, err := strconv.ParseUint(v, 10, 32); err != nil {
 				return "a whole number of MiB/s, please"

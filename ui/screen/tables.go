@@ -123,12 +123,6 @@ func vmRow(e *Env, v model.VM, marked bool) widget.Row {
 			address += fmt.Sprintf(" +%d", more)
 		}
 	}
-	pair := func(a, b float64) string {
-		if a < 1 && b < 1 {
-			return "-"
-		}
-		return text.ShortRate(a) + "/" + text.ShortRate(b)
-	}
 	live := model.DomainStatus{State: v.State}.Live()
 	num := func(s string) widget.Cell {
 		if !live {
@@ -145,8 +139,8 @@ func vmRow(e *Env, v model.VM, marked bool) widget.Row {
 		numberCell(e, fresh, fmt.Sprint(v.VCPUs)),
 		numberCell(e, fresh, text.Bytes(v.Memory)),
 		num(cpuNumber(v.CPUPercent)),
-		num(pair(v.DiskRead, v.DiskWrite)),
-		num(pair(v.NetRx, v.NetTx)),
+		num(rates(v.DiskRead, v.DiskWrite)),
+		num(rates(v.NetRx, v.NetTx)),
 		numberCell(e, fresh, uptime(e, &v)),
 		{Text: agentWord(v), Style: th.Muted},
 		{Text: address, Style: th.Muted},
@@ -156,6 +150,14 @@ func vmRow(e *Env, v model.VM, marked bool) widget.Row {
 		r.Mark, r.MarkStyle = theme.SignMark, th.Accent
 	}
 	return r
+}
+
+// rates are two rates in few cells.
+func rates(a, b float64) string {
+	if a < 1 && b < 1 {
+		return "-"
+	}
+	return text.ShortRate(a) + "/" + text.ShortRate(b)
 }
 
 // uptime is how long its process has been on this node, in one unit or two.

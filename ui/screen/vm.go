@@ -271,6 +271,11 @@ func (s *VM) copies() map[string]string {
 	return m
 }
 
+// Hint implements Hinter.
+func (s *VM) Hint() (esc, words string) {
+	return "end the search", "↓ ↑ from hit to hit; after enter n and N"
+}
+
 // Scope implements Screen.
 func (s *VM) Scope() bind.Scope {
 	why := cannotMove(s.env, []model.VM{s.vm})

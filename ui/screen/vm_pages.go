@@ -71,22 +71,25 @@ func vmCharts(e *Env, v *model.VM, w, tall int) []string {
 		span = "the last " + text.Clock(e.Now.Sub(series.Since))
 	}
 	type chart struct {
-		title, value string
-		values       []float64
-		top          float64
-		look         theme.Style
+		title, value, short string
+		values              []float64
+		top                 float64
+		look                theme.Style
 	}
 	all := []chart{
-		{"CPU", now(fmt.Sprintf("%s %% of %d", cpuNumber(v.CPUPercent), 100*v.VCPUs)), series.CPU, float64(100 * max(1, v.VCPUs)), th.Accent},
-		{"memory on the host", now(text.Bytes(v.HostMemory)), series.Memory, 1.25 * float64(max(v.Memory, v.HostMemory)), th.Accent},
-		{"disk", now("read " + text.Rate(v.DiskRead) + ", write " + text.Rate(v.DiskWrite)), both(series.Read, series.Write), 0, th.OK},
-		{"network", now("in " + text.Rate(v.NetRx) + ", out " + text.Rate(v.NetTx)), both(series.Rx, series.Tx), 0, th.OK},
+		{"CPU", now(fmt.Sprintf("%s %% of %d", cpuNumber(v.CPUPercent), 100*v.VCPUs)), "", series.CPU, float64(100 * max(1, v.VCPUs)), th.Accent},
+		{"memory on the host", now(text.Bytes(v.HostMemory)), "", series.Memory, 1.25 * float64(max(v.Memory, v.HostMemory)), th.Accent},
+		{"disk", now("read " + text.Rate(v.DiskRead) + ", write " + text.Rate(v.DiskWrite)), now(rates(v.DiskRead, v.DiskWrite)), both(series.Read, series.Write), 0, th.OK},
+		{"network", now("in " + text.Rate(v.NetRx) + ", out " + text.Rate(v.NetTx)), now(rates(v.NetRx, v.NetTx)), both(series.Rx, series.Tx), 0, th.OK},
 	}
 	lines := []string{" " + th.Strong.Render("LOAD") + "  " + th.Muted.Render(span)}
 	cell := (w - 3) / 2
 	for i := 0; i+1 < len(all); i += 2 {
 		a, b := all[i], all[i+1]
 		head := func(c chart) string {
+			if c.short != "" && text.Width(c.title+c.value)+2 > cell {
+				c.value = c.short
+			}
 			return text.Fit(th.Muted.Render(c.title)+"  "+th.Text.Render(c.value), cell)
 		}
 		lines = append(lines, " "+head(a)+"  "+head(b))

@@ -47,7 +47,7 @@ func TestEveryLineOfAPlanIsReached(t *testing.T) {
 	for range 12 {
 		d.press("pgdown")
 	}
-	d.sees("confirm     wait for your word").lacks("more lines")
+	d.sees("wait for your word").lacks("more lines")
 	if n := strings.Count(d.screen(), "\n"); n != 23 {
 		t.Errorf("%d lines", n+1)
 	}

@@ -43,8 +43,10 @@ type Job struct {
 	err     error
 	history []reading
 
-	// back is the job that moves the VM home again, if one does.
-	back model.JobID
+	// back is the job that moves the VM home again, or did; returning tells that
+	// it is under way.
+	back      model.JobID
+	returning bool
 
 	focus  jobPane
 	scroll [jobPanes]int // lines above the end for the log, below the top for others
@@ -65,10 +67,10 @@ func (s *Job) setEnv(e *Env) {
 	if j, ok := e.Job(s.id); ok {
 		s.listed = j
 	}
-	s.back = ""
-	for _, j := range e.Jobs {
-		if j.SendsBack == s.id && !j.State.Ended() {
-			s.back = j.ID
+	s.back, s.returning = "", false
+	for _, j := range e.Jobs { // the newest first
+		if j.SendsBack == s.id && s.back == "" {
+			s.back, s.returning = j.ID, !j.State.Ended()
 		}
 	}
 	s.join()
@@ -233,7 +235,7 @@ func (s *Job) do(id string) []Intent {
 func (s *Job) Scope() bind.Scope {
 	noBack := ""
 	if s.back == "" {
-		noBack = "the VM is not being sent back"
+		noBack = "the VM was not sent back"
 	}
 	return append(bind.Scope{
 		{ID: "confirm", Keys: []string{"c"}, Title: "confirm", Help: "let go of what is left on the source", Group: "move", Class: bind.Asked, Rank: 1, Disabled: s.cannotConfirm()},
@@ -245,7 +247,7 @@ func (s *Job) Scope() bind.Scope {
 		{ID: "downtime", Keys: []string{"d"}, Title: "pause", Help: "change how long the guest may stand still at the switch", Group: "move", Rank: 6, Disabled: s.cannotPause()},
 		{ID: "next-pane", Keys: []string{"tab"}, Title: "pane", Help: "go to the next pane: checks, log, plan", Group: "look", Rank: 5},
 		{ID: "previous-pane", Keys: []string{"shift+tab"}, Show: "shift-tab", Title: "pane back", Help: "go to the pane before", Group: "look"},
-		{ID: "way-back", Keys: []string{"enter"}, Title: "the way back", Help: "open the job that brings the VM back", Group: "look", Rank: 1, Disabled: noBack},
+		{ID: "way-back", Keys: []string{"enter"}, Title: "the way back", Help: "open the job that brings the VM back, or did", Group: "look", Rank: 1, Disabled: noBack},
 		{ID: "vm", Keys: []string{"v"}, Title: "its VM", Help: "open the VM", Group: "look"},
 		{ID: "copy", Keys: []string{"y"}, Title: "copy", Help: "copy a report in plain text to the terminal's clipboard", Group: "look"},
 		{ID: "esc", Keys: []string{"esc"}, Title: "back", Help: "go back; the move goes on", Group: "look", Rank: 7},

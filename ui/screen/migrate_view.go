@@ -250,10 +250,10 @@ func (s *Migrate) steps(p model.Plan, w int) []string {
 		if st.Phase != last {
 			title, last = model.PhaseTitles[st.Phase], st.Phase
 		}
-		lead := " " + th.Accent.Render(text.Fit(title, 10)) + "  "
-		for i, part := range text.Wrap(name(st.Text), max(10, w-13)) {
+		lead := " " + th.Accent.Render(text.Fit(title, 11)) + "  "
+		for i, part := range text.Wrap(name(st.Text), max(10, w-14)) {
 			if i > 0 {
-				lead = text.Spaces(13)
+				lead = text.Spaces(14)
 			}
 			lines = append(lines, lead+th.Text.Render(part))
 		}

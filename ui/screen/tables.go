@@ -222,9 +222,9 @@ func jobTable(heading string) widget.Table {
 		Heading: true,
 		Empty:   "no move has been made here yet; m on a VM begins one",
 		Columns: []widget.Column{
-			{Title: heading, Width: 16, Min: 12, Grow: 1},
+			{Title: heading, Width: 16, Min: 11, Grow: 1},
 			{Title: "from, to", Width: 20, Min: 15, Grow: 1},
-			{Title: "state", Width: 18, Min: 16},
+			{Title: "state", Width: 18, Min: 17},
 			{Title: "across", Width: 18, Min: 12, Grow: 1, Rank: 1},
 			{Title: "", Width: 30, Min: 14, Grow: 2, Rank: 2},
 			{Title: "for", Width: 8, Right: true, Rank: 3},
@@ -252,6 +252,12 @@ func jobRow(e *Env, j model.Job) widget.Row {
 		across = gaugeCell(e, fresh, f, look, "")
 	}
 	note := widget.Cell{Text: jobNote(e, j), Style: th.Muted}
+	switch j.State {
+	case model.JobAwaiting:
+		note.Short = "enter, then c"
+	case model.JobInterrupted:
+		note.Short = "enter, then s"
+	}
 	if j.State == model.JobPerson || j.Progress != nil && j.Progress.Diverging != "" && j.State == model.JobRunning {
 		note.Style = th.Warn
 	}
@@ -290,7 +296,7 @@ func jobNote(e *Env, j model.Job) string {
 	}
 	switch {
 	case j.State == model.JobAwaiting:
-		return text.Or(name(j.Result.Next), "confirm or roll back")
+		return "enter, then c confirms or r rolls back"
 	case j.Result.Reason != "":
 		return name(j.Result.Reason)
 	case j.Result.Downtime > 0:

@@ -69,7 +69,16 @@ func (a *app) complete(line string) []widget.Completion {
 			}
 		}
 	case len(words) == 1 && (words[0] == "node" || words[0] == "reconnect"), len(words) == 2 && words[0] == "migrate":
+		from := model.NodeName("")
+		if len(words) == 2 {
+			if v, wrong := findVM(a.env, words[1]); wrong == "" {
+				from = v.Node
+			}
+		}
 		for _, n := range a.env.Cluster.Nodes {
+			if n.Name == from {
+				continue // it is there already
+			}
 			add(text.Clean(string(n.Name)), text.Clean(string(n.State)))
 		}
 	case len(words) == 1 && slices.Contains([]string{"job", "abort", "confirm", "rollback"}, words[0]):

@@ -298,3 +298,25 @@ func TestNoTickWhenNothingMoves(t *testing.T) {
 		t.Fatalf("%d timers run while nothing changes", len(d.timers))
 	}
 }
+
+// TestSentBack opens a move that was taken back: nothing waits for a word any
+// more, and the job that brought the VM home is one key away.
+func TestSentBack(t *testing.T) {
+	s, began := at(func(s *uitest.Script) *uitest.Script {
+		return s.Copy("node1", "node2", 1, 1).Switch("node1", "node2", "")
+	})
+	j := uitest.Fold(move("web01-node2-7f3a", 1, "web01", "node1", "node2", began), s.Events)
+	home := move("web01-node1-9b2c", 1, "web01", "node2", "node1", uitest.Epoch)
+	home.SendsBack, home.State = j.ID, model.JobDone
+	j.State, j.Result = model.JobUndone, &model.Result{Outcome: model.OutcomeUndone, Owner: "node1", Reason: "sent back"}
+	d := drive(t, uitest.World(uitest.Epoch), []model.Job{home, j})
+	d.press("J", "down", "enter").sees("not any more", "has brought it back; enter opens it")
+	d.press("enter").sees("sends back web01-node2-7f3a")
+}
+
+func TestOpenMovesOnly(t *testing.T) {
+	j := move("web01-node2-7f3a", 1, "web01", "node1", "node2", uitest.Epoch)
+	j.State = model.JobDone
+	d := drive(t, uitest.World(uitest.Epoch), []model.Job{j}).press("J", "o")
+	d.sees("0 of 1 move", "every move is over; o shows them").press("o").sees("web01")
+}

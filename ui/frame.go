@@ -59,7 +59,8 @@ func (a *app) content() string {
 	f := frameFor(a.w, a.h)
 	if f.tooSmall {
 		s := fmt.Sprintf("horcrux needs %dx%d, this window is %dx%d", minWidth, minHeight, a.w, a.h)
-		return text.Cut(s, a.w)
+		lines := text.Wrap(s, a.w)
+		return strings.Join(lines[:min(len(lines), a.h)], "\n")
 	}
 	th := a.env.Theme
 	lines := []string{a.topLine(f.w)}
@@ -154,8 +155,12 @@ func (a *app) footer(w int) string {
 	used := 1
 	b.WriteByte(' ')
 	if a.top().Typing() {
-		return " " + text.Fit(th.Accent.Render("enter")+th.Muted.Render(" keep   ")+th.Accent.Render("esc")+th.Muted.Render(" show all   ")+
-			th.Faint.Render("words, !not, node:x, state:x"), w-1)
+		esc, words := "leave it", ""
+		if h, ok := a.top().(screen.Hinter); ok {
+			esc, words = h.Hint()
+		}
+		return " " + text.Fit(th.Accent.Render("enter")+th.Muted.Render(" keep   ")+th.Accent.Render("esc")+th.Muted.Render(" "+esc+"   ")+
+			th.Faint.Render(words), w-1)
 	}
 	for _, act := range footerOf(a.top().Scope()) {
 		n := text.Width(act.Label()) + 1 + text.Width(act.Title) + 3

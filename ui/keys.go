@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -48,9 +49,22 @@ func (a *app) key(key, typed string) tea.Cmd {
 	}
 	act, ok := append(a.top().Scope(), global()...).Find(key)
 	if !ok {
+		a.strange(key, typed)
 		return nil
 	}
 	return a.run(act)
+}
+
+// strange says of a key without a meaning that it has none: the hands of a person
+// know other consoles. What a torn escape sequence is made of is no key.
+func (a *app) strange(key, typed string) {
+	if rest, ok := strings.CutPrefix(key, "ctrl+"); ok {
+		key = "ctrl-" + rest
+	} else if typed == "" || strings.ContainsAny(typed, "[ABCDHFO~;<0123456789") {
+		return
+	}
+	a.toasts = nil
+	a.show(screen.Note, key+" does nothing here; ? shows the keys that do")
 }
 
 // run does an action, or says why it cannot be done now.
@@ -104,7 +118,13 @@ func (a *app) paste(s string) tea.Cmd {
 }
 
 func (a *app) wheel(m tea.Mouse) tea.Cmd {
-	if a.modal.box != nil || a.tooSmall() {
+	if a.tooSmall() {
+		return nil
+	}
+	if a.modal.box != nil {
+		if key := map[tea.MouseButton]string{tea.MouseWheelDown: "down", tea.MouseWheelUp: "up"}[m.Button]; key != "" {
+			a.modal.box, _ = a.modal.box.Key(key, "")
+		}
 		return nil
 	}
 	switch m.Button {

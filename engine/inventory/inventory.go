@@ -160,6 +160,7 @@ func (inv *Inventory) Ask(node model.NodeName, id model.UUID) {
 	for _, w := range inv.watchers {
 		if w.node.Name() == node {
 			w.hint(id)
+			w.resettle(id)
 			w.hurry()
 		}
 	}

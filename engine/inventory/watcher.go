@@ -188,6 +188,17 @@ func (w *watcher) reread(id model.UUID, doubted bool) {
 	signal(w.look)
 }
 
+// resettle has read again whether a domain is defined, starts with its node and
+// has snapshots: libvirt tells nobody when an act has changed one of these.
+func (w *watcher) resettle(id model.UUID) {
+	w.mu.Lock()
+	if v := w.vms[id]; v != nil {
+		v.setsAt = time.Time{}
+	}
+	w.mu.Unlock()
+	signal(w.look)
+}
+
 // picture is the node and its VMs, by name, as known now, and a number that is
 // another one whenever other VMs are listed.
 func (w *watcher) picture() (model.Node, []*model.VM, uint64) {

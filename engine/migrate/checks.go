@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"time"
 
 	"horcrux/engine/journal"
 	"horcrux/engine/model"
@@ -13,16 +14,19 @@ type checks struct {
 	found  chan model.CheckResult
 	all    []model.CheckResult
 	cancel context.CancelFunc
+	// When they were made; what was done beside them takes its own time.
+	began, ended time.Time
 }
 
 // startChecks begins the checks of a stage beside other work.
 func (j *Job) startChecks(ctx context.Context, stage model.CheckStage) *checks {
 	ctx, cancel := context.WithCancel(ctx)
-	c := &checks{found: make(chan model.CheckResult, 2*len(model.Checks)), cancel: cancel}
+	c := &checks{found: make(chan model.CheckResult, 2*len(model.Checks)), cancel: cancel, began: j.Now()}
 	base := j.Journal.View().Baseline
 	go func() {
 		defer close(c.found)
 		c.all = j.health(ctx, stage, base, func(r model.CheckResult) { c.found <- r })
+		c.ended = j.Now()
 	}()
 	return c
 }

@@ -138,25 +138,26 @@ func (j *Job) complete(ctx context.Context) model.Result {
 		owed = err
 	}
 
-	j.phase(model.PhaseVerify, model.PhaseActive, "")
 	if after == nil {
 		after = j.startChecks(ctx, model.StageAfter)
 	}
+	j.phaseAt(model.PhaseVerify, model.PhaseActive, "", after.began)
 	checks := after.wait(j.check)
 	bad := firstFailed(checks)
-	if owed == nil {
+	status, detail, ended := model.PhaseOK, tally(checks), after.ended
+	if bad != nil {
+		status = model.PhaseFailed
+	}
+	if owed == nil && len(snapshots(j.Journal.View())) > 0 {
 		if err := j.compareAfter(ctx, bad == nil); err != nil {
 			owed = err
 		}
+		if v := j.Journal.View(); v.Differs != "" {
+			status, detail = model.PhaseFailed, v.Differs
+		}
+		ended = j.Now()
 	}
-	switch differs := j.Journal.View().Differs; {
-	case differs != "":
-		j.phase(model.PhaseVerify, model.PhaseFailed, differs)
-	case bad == nil:
-		j.phase(model.PhaseVerify, model.PhaseOK, tally(checks))
-	default:
-		j.phase(model.PhaseVerify, model.PhaseFailed, tally(checks))
-	}
+	j.phaseAt(model.PhaseVerify, status, detail, ended)
 	return j.conclude(bad, owed)
 }
 

@@ -2,13 +2,19 @@ package migrate
 
 import (
 	"fmt"
+	"time"
 
 	"horcrux/engine/event"
 	"horcrux/engine/model"
 )
 
 func (j *Job) phase(id model.PhaseID, s model.PhaseStatus, detail string) {
-	j.Emit(event.Event{Type: event.TypePhase, Phase: &model.Phase{ID: id, Status: s, Detail: detail, At: j.Now().UTC()}})
+	j.phaseAt(id, s, detail, j.Now())
+}
+
+// phaseAt tells of a phase that went on beside another one, at its own times.
+func (j *Job) phaseAt(id model.PhaseID, s model.PhaseStatus, detail string, at time.Time) {
+	j.Emit(event.Event{Type: event.TypePhase, Phase: &model.Phase{ID: id, Status: s, Detail: detail, At: at.UTC()}})
 }
 
 func (j *Job) log(level string, node model.NodeName, format string, args ...any) {

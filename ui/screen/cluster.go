@@ -319,6 +319,11 @@ func (c *Cluster) open() []Intent {
 	return nil
 }
 
+// Hint implements Hinter.
+func (c *Cluster) Hint() (esc, words string) {
+	return "show all", "words, !not, node:x, state:x, tag:x"
+}
+
 // Scope implements Screen.
 func (c *Cluster) Scope() bind.Scope {
 	onVMs, why := "", ""

@@ -20,6 +20,12 @@ func vmFacts(e *Env, v model.VM, w int) []string {
 		}
 		return s
 	}
+	now := func(s string) string { return num(s) }
+	vcpus := fmt.Sprintf("%d, %s %% in use", v.VCPUs, cpuNumber(v.CPUPercent))
+	if !isLive(&v) { // a guest that is not there uses nothing, and answers nobody
+		now = func(string) string { return num("-") }
+		vcpus = fmt.Sprint(v.VCPUs)
+	}
 	look := th.Text
 	if fresh != Fresh {
 		look = th.Stale
@@ -27,12 +33,12 @@ func vmFacts(e *Env, v model.VM, w int) []string {
 	facts := []widget.Fact{
 		{Label: "state", Value: l.String(), Style: l.style},
 		{Label: "node", Value: name(v.Node), Style: th.Text},
-		{Label: "vCPUs", Value: num(fmt.Sprintf("%d, %s %% in use", v.VCPUs, cpuNumber(v.CPUPercent))), Style: look},
+		{Label: "vCPUs", Value: num(vcpus), Style: look},
 		{Label: "memory", Value: num(text.Bytes(v.Memory)), Style: look},
-		{Label: "disk", Value: num("read " + text.Rate(v.DiskRead) + ", write " + text.Rate(v.DiskWrite)), Style: look},
-		{Label: "network", Value: num("in " + text.Rate(v.NetRx) + ", out " + text.Rate(v.NetTx)), Style: look},
-		{Label: "agent", Value: agentSentence(v.Agent), Style: th.Text},
-		{Label: "addresses", Value: text.Or(strings.Join(text.CleanAll(v.Addresses), ", "), "none known"), Style: th.Text},
+		{Label: "disk", Value: now("read " + text.Rate(v.DiskRead) + ", write " + text.Rate(v.DiskWrite)), Style: look},
+		{Label: "network", Value: now("in " + text.Rate(v.NetRx) + ", out " + text.Rate(v.NetTx)), Style: look},
+		{Label: "agent", Value: agentSentence(v), Style: th.Text},
+		{Label: "addresses", Value: text.Or(strings.Join(addresses(&v), ", "), "none known"), Style: th.Text},
 	}
 	if len(v.Tags) > 0 {
 		facts = append(facts, widget.Fact{Label: "tags", Value: "#" + strings.Join(text.CleanAll(v.Tags), " #"), Style: th.Text})
@@ -59,8 +65,19 @@ func vmFacts(e *Env, v model.VM, w int) []string {
 	return widget.Facts(th, w, facts)
 }
 
-func agentSentence(s model.AgentState) string {
-	switch s {
+// addresses are those a guest has now; one that does not run has none.
+func addresses(v *model.VM) []string {
+	if !isLive(v) {
+		return nil
+	}
+	return text.CleanAll(v.Addresses)
+}
+
+func agentSentence(v model.VM) string {
+	if !isLive(&v) && v.Agent != model.AgentNone {
+		return "a channel; the guest does not run"
+	}
+	switch v.Agent {
 	case model.AgentConnected:
 		return "connected"
 	case model.AgentDisconnected:

@@ -2,13 +2,11 @@ package screen
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"horcrux/engine/model"
 	"horcrux/ui/text"
 	"horcrux/ui/theme"
-	"horcrux/ui/widget"
 )
 
 // healthView is the checks of a VM as they come.
@@ -31,10 +29,10 @@ func (v healthView) news(m HealthNews, now time.Time) healthView {
 	return v
 }
 
-func (v healthView) view(e *Env, vm model.VM, w, h int) string {
+func (v healthView) lines(e *Env, vm model.VM, w int) []string {
 	th := e.Theme
 	if v.began.IsZero() {
-		return " " + th.Muted.Render("the eight checks have not been made yet; ") + th.Accent.Render("e") + th.Muted.Render(" makes them now on "+name(vm.Node))
+		return []string{" " + th.Muted.Render("the eight checks have not been made yet; ") + th.Accent.Render("e") + th.Muted.Render(" makes them now on "+name(vm.Node))}
 	}
 	var lines []string
 	switch {
@@ -73,5 +71,5 @@ func (v healthView) view(e *Env, vm model.VM, w, h int) string {
 			lines = append(lines, lead+th.Text.Render(part))
 		}
 	}
-	return strings.Join(widget.Scrolled(th, lines, 0, h), "\n")
+	return lines
 }

@@ -23,6 +23,9 @@ const (
 // maxHistory bounds the readings kept for the spark lines.
 const maxHistory = 240
 
+// far is more lines than any pane has.
+const far = 1 << 20
+
 // reading is one point of the spark lines, in bytes per second.
 type reading struct{ sent, dirty float64 }
 
@@ -40,8 +43,10 @@ type Job struct {
 	err     error
 	history []reading
 
-	// back is the job that moves the VM home again, if one does.
-	back model.JobID
+	// back is the job that moves the VM home again, or did; returning tells that
+	// it is under way.
+	back      model.JobID
+	returning bool
 
 	focus  jobPane
 	scroll [jobPanes]int // lines above the end for the log, below the top for others
@@ -62,10 +67,10 @@ func (s *Job) setEnv(e *Env) {
 	if j, ok := e.Job(s.id); ok {
 		s.listed = j
 	}
-	s.back = ""
-	for _, j := range e.Jobs {
-		if j.SendsBack == s.id && !j.State.Ended() {
-			s.back = j.ID
+	s.back, s.returning = "", false
+	for _, j := range e.Jobs { // the newest first
+		if j.SendsBack == s.id && s.back == "" {
+			s.back, s.returning = j.ID, !j.State.Ended()
 		}
 	}
 	s.join()
@@ -155,7 +160,7 @@ func (s *Job) turn(lines int) {
 	if s.focus == paneLog {
 		lines = -lines
 	}
-	s.scroll[s.focus] = max(0, min(s.scroll[s.focus]+lines, 1000))
+	s.scroll[s.focus] = max(0, min(s.scroll[s.focus]+lines, s.deepest(s.focus)))
 }
 
 func (s *Job) answered(m Answered) []Intent {
@@ -193,9 +198,9 @@ func (s *Job) do(id string) []Intent {
 	case "half-up":
 		s.turn(-max(1, s.env.H/4))
 	case "top":
-		s.turn(-1000)
+		s.turn(-far)
 	case "bottom":
-		s.turn(1000)
+		s.turn(far)
 	case "abort":
 		return []Intent{s.askAbort()}
 	case "confirm":
@@ -214,7 +219,7 @@ func (s *Job) do(id string) []Intent {
 		return []Intent{Enter{ID: "bandwidth", Prompt: BandwidthPrompt(now)}}
 	case "downtime":
 		p := BandwidthPrompt(0)
-		p.Title, p.Hint, p.Input = "longest pause", "milliseconds that the guest may stand still at the switch", widget.NewInput("900")
+		p.Title, p.Hint, p.Input = "longest pause", "milliseconds that the guest may stand still at the switch", widget.Suggest("900")
 		return []Intent{Enter{ID: "downtime", Prompt: p}}
 	case "way-back":
 		return []Intent{OpenJob{s.back}}
@@ -230,7 +235,7 @@ func (s *Job) do(id string) []Intent {
 func (s *Job) Scope() bind.Scope {
 	noBack := ""
 	if s.back == "" {
-		noBack = "the VM is not being sent back"
+		noBack = "the VM was not sent back"
 	}
 	return append(bind.Scope{
 		{ID: "confirm", Keys: []string{"c"}, Title: "confirm", Help: "let go of what is left on the source", Group: "move", Class: bind.Asked, Rank: 1, Disabled: s.cannotConfirm()},
@@ -242,7 +247,7 @@ func (s *Job) Scope() bind.Scope {
 		{ID: "downtime", Keys: []string{"d"}, Title: "pause", Help: "change how long the guest may stand still at the switch", Group: "move", Rank: 6, Disabled: s.cannotPause()},
 		{ID: "next-pane", Keys: []string{"tab"}, Title: "pane", Help: "go to the next pane: checks, log, plan", Group: "look", Rank: 5},
 		{ID: "previous-pane", Keys: []string{"shift+tab"}, Show: "shift-tab", Title: "pane back", Help: "go to the pane before", Group: "look"},
-		{ID: "way-back", Keys: []string{"enter"}, Title: "the way back", Help: "open the job that brings the VM back", Group: "look", Rank: 1, Disabled: noBack},
+		{ID: "way-back", Keys: []string{"enter"}, Title: "the way back", Help: "open the job that brings the VM back, or did", Group: "look", Rank: 1, Disabled: noBack},
 		{ID: "vm", Keys: []string{"v"}, Title: "its VM", Help: "open the VM", Group: "look"},
 		{ID: "copy", Keys: []string{"y"}, Title: "copy", Help: "copy a report in plain text to the terminal's clipboard", Group: "look"},
 		{ID: "esc", Keys: []string{"esc"}, Title: "back", Help: "go back; the move goes on", Group: "look", Rank: 7},

@@ -65,7 +65,7 @@ func (s *Job) cannotConfirm() string {
 		return why
 	}
 	switch {
-	case s.back != "":
+	case s.returning:
 		return "it is being sent back"
 	case s.job.State != model.JobAwaiting:
 		return "the VM has not moved yet"
@@ -78,7 +78,7 @@ func (s *Job) cannotRollback() string {
 		return why
 	}
 	switch {
-	case s.back != "":
+	case s.returning:
 		return "it is being sent back already"
 	case s.job.State == model.JobUndoing:
 		return "it is being undone already"

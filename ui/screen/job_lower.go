@@ -15,23 +15,51 @@ import (
 // lower shows checks, log and plan: one of them in a narrow window, two from
 // 120 columns, all three from 180.
 func (s *Job) lower(w, h int) string {
+	a, b, c := s.paneWidths(w, h)
 	switch {
 	case w >= 180:
-		a, b := w*38/100, w*34/100
-		c := w - a - b - 6
 		return text.Beside(text.Beside(s.checks(a, h), a, 3, s.log(b, h)), a+3+b, 3, s.plan(c, h))
-	case w >= 120:
-		a := w*11/20 - 2
-		if h >= len(model.Checks)+6 { // what was seen is listed under the table
-			a = 50
-		}
+	case w >= sideBySide:
 		right := s.log
 		if s.focus == panePlan {
 			right = s.plan
 		}
-		return text.Beside(s.checks(a, h), a, 3, right(w-a-3, h))
+		return text.Beside(s.checks(a, h), a, 3, right(b, h))
 	}
 	return []func(int, int) string{s.checks, s.log, s.plan}[s.focus](w, h)
+}
+
+func (s *Job) paneWidths(w, h int) (checks, log, plan int) {
+	switch {
+	case w >= 180:
+		a, b := w*38/100, w*34/100
+		return a, b, w - a - b - 6
+	case w >= sideBySide:
+		a := w*11/20 - 2
+		if h >= len(model.Checks)+6 { // what was seen is listed under the table
+			a = 50
+		}
+		return a, w - a - 3, w - a - 3
+	}
+	return w, w, w
+}
+
+// deepest is how far a pane can be scrolled.
+func (s *Job) deepest(p jobPane) int {
+	w, h := s.env.W, s.env.H
+	h -= len(s.upper(w, h))
+	a, b, c := s.paneWidths(w, h)
+	n := 0
+	switch p {
+	case paneLog:
+		n = len(s.logLines(b))
+	case panePlan:
+		n = len(s.planLines(c))
+	default:
+		_, body := s.checkLines(a, h)
+		n = len(body)
+	}
+	return max(0, n-(h-1))
 }
 
 // tabs is the heading of a pane; where only one pane is seen it names the
@@ -54,8 +82,18 @@ func (s *Job) tabs(w int, p jobPane, note string) string {
 }
 
 // checks is the table of the eight checks with a column for each time they
-// were made, and what the latest saw.
+// were made, and under it all that they saw.
 func (s *Job) checks(w, h int) string {
+	head, body := s.checkLines(w, h)
+	seen, _ := widget.Window(body, s.scroll[paneChecks], h-1)
+	if h-1 > len(model.Checks) { // where they hardly fit, a check matters more than a word on what follows
+		seen = widget.Scrolled(s.env.Theme, body, s.scroll[paneChecks], h-1)
+	}
+	return head + "\n" + strings.Join(seen, "\n")
+}
+
+// checkLines are the heading of the checks and what is scrolled under it.
+func (s *Job) checkLines(w, h int) (head string, body []string) {
 	th, j := s.env.Theme, s.job
 	t := widget.Table{Plain: true, Heading: true, Focus: s.focus == paneChecks, Columns: []widget.Column{
 		{Title: "CHECKS", Width: 13},
@@ -67,8 +105,7 @@ func (s *Job) checks(w, h int) string {
 	if h >= len(model.Checks)+6 && w < 90 {
 		t.Columns = t.Columns[:4]
 	}
-	rows := min(h, len(model.Checks)+1)
-	table := t.View(th, w, rows, widget.List{Offset: s.scroll[paneChecks]}, len(model.Checks), func(i int) widget.Row {
+	table := t.View(th, w, len(model.Checks)+1, widget.List{}, len(model.Checks), func(i int) widget.Row {
 		id := model.Checks[i]
 		row := widget.Row{Cells: []widget.Cell{{Text: model.CheckTitles[id], Style: th.Text}}}
 		evidence := widget.Cell{Style: th.Muted}
@@ -88,24 +125,25 @@ func (s *Job) checks(w, h int) string {
 		row.Cells = append(row.Cells, evidence)
 		return row
 	})
-	lines := strings.Split(table, "\n")
-	if s.env.W < 120 {
-		lines[0] = text.Justify(ansi.Truncate(lines[0], w-18, ""), th.Faint.Render("tab: log, plan")+" ", w)
+	head, rows, _ := strings.Cut(table, "\n")
+	if s.env.W < sideBySide {
+		head = text.Justify(ansi.Truncate(head, w-18, ""), th.Faint.Render("tab: log, plan")+" ", w)
 	}
-	switch room := h - len(lines); {
-	case room > len(model.RollbackSteps)+1 && len(j.Steps) > 0 && j.State != model.JobUndoing:
-		lines = append(append(lines, ""), s.stepLines(w)...)
-	case room > 2:
-		lines = append(lines, s.evidence(w, room)...)
+	body = strings.Split(rows, "\n")
+	if len(j.Steps) > 0 && j.State != model.JobUndoing {
+		body = append(append(body, ""), s.stepLines(w)...)
 	}
-	return strings.Join(lines, "\n")
+	if seen := s.evidence(w); len(seen) > 0 {
+		body = append(append(body, ""), seen...)
+	}
+	return head, body
 }
 
-// evidence is the whole of what the newest checks saw, where there is room.
-func (s *Job) evidence(w, h int) []string {
+// evidence is the whole of what the checks saw, the newest first.
+func (s *Job) evidence(w int) []string {
 	th, j := s.env.Theme, s.job
-	lines := []string{""}
-	for i := len(j.Checks) - 1; i >= 0 && len(lines) < h; i-- {
+	var lines []string
+	for i := len(j.Checks) - 1; i >= 0; i-- {
 		c := j.Checks[i]
 		if c.Evidence == "" {
 			continue
@@ -117,28 +155,31 @@ func (s *Job) evidence(w, h int) []string {
 			lines = append(lines, "     "+th.Muted.Render(p))
 		}
 	}
-	if len(lines) > h {
-		lines = lines[:h]
-	}
 	return lines
 }
 
 // log is the newest lines of the job's log, its end at the bottom.
 func (s *Job) log(w, h int) string {
-	th := s.env.Theme
-	all := s.job.Log
+	all := s.logLines(w)
 	room := max(0, h-1)
 	back := min(s.scroll[paneLog], max(0, len(all)-room))
 	note := ""
 	if back > 0 {
-		note = fmt.Sprintf("%d newer below", back)
+		note = text.Count(back, "newer line") + " below"
 	}
 	lines := []string{s.tabs(w, paneLog, note)}
 	if len(all) == 0 {
-		lines = append(lines, "   "+th.Muted.Render("nothing yet"))
+		lines = append(lines, "   "+s.env.Theme.Muted.Render("nothing yet"))
 	}
 	end := len(all) - back
-	for _, l := range all[max(0, end-room):end] {
+	return strings.Join(append(lines, all[max(0, end-room):end]...), "\n")
+}
+
+// logLines are the lines of the log, wrapped.
+func (s *Job) logLines(w int) []string {
+	th := s.env.Theme
+	var lines []string
+	for _, l := range s.job.Log {
 		look, sign := th.Text, ""
 		switch l.Level {
 		case "warn":
@@ -146,20 +187,30 @@ func (s *Job) log(w, h int) string {
 		case "error":
 			look, sign = th.Bad, theme.SignFail+" "
 		}
-		lead := th.Faint.Render(l.At.Format("15:04:05")) + "  "
+		lead := " " + th.Faint.Render(l.At.Format("15:04:05")) + "  "
 		if l.Node != "" {
 			lead += th.Accent.Render(text.Fit(name(l.Node), 6)) + " "
 		}
-		lines = append(lines, text.Fit(" "+lead+look.Render(sign+name(l.Text)), w))
+		at := text.Width(lead)
+		for i, p := range text.Wrap(sign+name(l.Text), max(10, w-at)) {
+			if i > 0 {
+				lead = text.Spaces(at)
+			}
+			lines = append(lines, text.Fit(lead+look.Render(p), w))
+		}
 	}
-	return strings.Join(lines, "\n")
+	return lines
 }
 
 // plan is what was to be done, with the disks.
 func (s *Job) plan(w, h int) string {
-	lines := []string{s.tabs(w, panePlan, "")}
+	seen := widget.Scrolled(s.env.Theme, s.planLines(w), s.scroll[panePlan], h-1)
+	return strings.Join(append([]string{s.tabs(w, panePlan, "")}, seen...), "\n")
+}
+
+func (s *Job) planLines(w int) []string {
 	if s.job.Plan == nil {
-		return lines[0] + "\n   " + s.env.Theme.Muted.Render("not known here")
+		return []string{"   " + s.env.Theme.Muted.Render("not known here")}
 	}
 	m := &Migrate{env: s.env}
 	body := append(m.steps(*s.job.Plan, w)[1:], "")
@@ -167,8 +218,7 @@ func (s *Job) plan(w, h int) string {
 	if len(s.job.Steps) > 0 {
 		body = append(append(body, ""), s.stepLines(w)...)
 	}
-	seen, _ := widget.Window(body, s.scroll[panePlan], h-1)
-	return strings.Join(append(lines, seen...), "\n")
+	return body
 }
 
 // report is the job in plain text, for a ticket.

@@ -228,6 +228,9 @@ func (s *Job) resultLines(w int, roomy bool) []string {
 	add("cause", name(r.Reason), th.Text)
 	if n, all, worst := tally(j, model.StageAfter); all > 0 {
 		words := text.Count(all, "check") + " after the move, none failed"
+		if none := skipped(j, model.StageAfter); none > 0 {
+			words = fmt.Sprintf("%s after the move passed; %d skipped, the VM never had them", text.Count(all-none, "check"), none)
+		}
 		switch {
 		case n > 0:
 			words = fmt.Sprintf("%d of %d did not pass: %s", n, all, worst)
@@ -297,6 +300,16 @@ func outcomeWords(e *Env, j model.Job) (string, theme.Style) {
 		return theme.SignPass + " moved, waits for your word", th.OK
 	}
 	return theme.SignPass + " moved and confirmed", th.OK
+}
+
+// skipped counts the checks of a stage for which the VM has nothing to check.
+func skipped(j model.Job, stage model.CheckStage) (n int) {
+	for _, c := range j.Checks {
+		if c.Stage == stage && c.Verdict == model.Skip {
+			n++
+		}
+	}
+	return n
 }
 
 // tally counts the checks of a stage that did not pass, out of all, and names

@@ -15,6 +15,15 @@ func (s *Job) View(w, h int) string {
 	if w <= 0 || h <= 0 {
 		return ""
 	}
+	lines := s.upper(w, h)
+	if room := h - len(lines); room > 1 {
+		lines = append(lines, s.lower(w, room))
+	}
+	return text.Block(strings.Join(lines, "\n"), w, h)
+}
+
+// upper is all that stands over checks, log and plan.
+func (s *Job) upper(w, h int) []string {
 	blanks := 0 // lines of air, as many as the height allows
 	switch {
 	case h >= 34:
@@ -39,11 +48,7 @@ func (s *Job) View(w, h int) string {
 	}
 	lines = append(lines, air(3)...)
 	lines = append(lines, s.middle(w, h >= 34)...)
-	lines = append(lines, air(2)...)
-	if room := h - len(lines); room > 1 {
-		lines = append(lines, s.lower(w, room))
-	}
-	return text.Block(strings.Join(lines, "\n"), w, h)
+	return append(lines, air(2)...)
 }
 
 // head says what moves, how, and how it stands.
@@ -194,10 +199,12 @@ func (s *Job) assurance(w int) string {
 		line, look = "start "+vm+" nowhere by hand before this is settled", th.Warn
 	case j.State == model.JobInterrupted:
 		line, look = "its process is gone: start "+vm+" nowhere by hand; s settles it", th.Warn
-	case s.back != "":
+	case s.returning:
 		line, look = "job "+name(s.back)+" brings it back to "+from+"; enter opens it", th.Accent
+	case s.back != "" && j.State == model.JobUndone:
+		line = "job " + name(s.back) + " has brought it back; enter opens it"
 	case j.State == model.JobAwaiting:
-		line = "c confirms and lets go of what is left on " + from + "; r sends it back, nothing is lost"
+		line = "c lets go of what is left on " + from + "; r sends it back, nothing is lost"
 	case j.State == model.JobRunning && j.Switched:
 		line = to + " has taken over; " + from + " keeps its copy, which cannot start, until this is confirmed"
 	case j.State == model.JobRunning && stopped && !movesMemory(j):
@@ -235,6 +242,9 @@ func wayWords(p *model.Plan) string {
 	return "; data go unencrypted"
 }
 
+// shortTitles are the words for phases where the rail has little room.
+var shortTitles = map[model.PhaseID]string{model.PhasePasses: "passes", model.PhaseFlatten: "image", model.PhaseStop: "stop"}
+
 // stops are the phases as stops of the rail.
 func (s *Job) stops() []widget.Stop {
 	finish := model.FinishLive
@@ -245,7 +255,7 @@ func (s *Job) stops() []widget.Stop {
 	out := make([]widget.Stop, 0, len(order))
 	for _, id := range order {
 		p := phaseOf(s.job, id)
-		st := widget.Stop{Title: model.PhaseTitles[id], State: stopState(p.Status), Commit: id == model.PhaseSwitch || id == model.PhaseConfirm}
+		st := widget.Stop{Title: model.PhaseTitles[id], Short: shortTitles[id], State: stopState(p.Status), Commit: id == model.PhaseSwitch || id == model.PhaseConfirm}
 		if d, ok := phaseTime(p, s.env.Now); ok {
 			st.Note = text.Duration(d)
 			if st.State == widget.StopActive {
@@ -267,6 +277,9 @@ func (s *Job) stops() []widget.Stop {
 		case widget.StopActive:
 			if id == model.PhaseConfirm {
 				st.Note = "waits"
+			}
+			if id == model.PhaseConfirm && !moves(s.job.State) && s.job.State != model.JobAwaiting {
+				st.State, st.Note = widget.StopSkipped, "not any more"
 			}
 		}
 		out = append(out, st)

@@ -116,6 +116,9 @@ func (s *Jobs) do(id string) []Intent {
 	return nil
 }
 
+// Hint implements Hinter.
+func (s *Jobs) Hint() (esc, words string) { return "show all", "words, !not, node:x, state:x" }
+
 // Scope implements Screen.
 func (s *Jobs) Scope() bind.Scope {
 	none := ""
@@ -137,11 +140,11 @@ func (s *Jobs) View(w, h int) string {
 	}
 	th := s.env.Theme
 	note := text.Count(len(s.shown), "move")
-	if s.open {
-		note += " not over"
-	}
 	if n := len(s.env.Jobs); n != len(s.shown) {
-		note += fmt.Sprintf(" of %d", n)
+		note = fmt.Sprintf("%d of %s", len(s.shown), text.Count(n, "move"))
+	}
+	if s.open {
+		note += ", those not over; o shows all"
 	}
 	head := " " + th.Muted.Render(note)
 	switch {
@@ -153,7 +156,10 @@ func (s *Jobs) View(w, h int) string {
 	t := jobTable("MOVES")
 	t.Focus = true
 	if len(s.env.Jobs) > 0 {
-		t.Empty = "no move matches"
+		t.Empty = "no move matches; esc shows all"
+		if s.open && s.input.Empty() {
+			t.Empty = "every move is over; o shows them"
+		}
 	}
 	t.Columns = append(t.Columns, widget.Column{Title: "begun", Width: 16, Rank: 4})
 	return text.Fit(head, w) + "\n" + t.View(th, w, h-1, s.list, len(s.shown), func(i int) widget.Row {

@@ -146,6 +146,11 @@ func (s *Log) do(id string) []Intent {
 	return nil
 }
 
+// Hint implements Hinter.
+func (s *Log) Hint() (esc, words string) {
+	return "show all", "words, !not, act, host, fail, a node, a VM"
+}
+
 // Scope implements Screen.
 func (s *Log) Scope() bind.Scope {
 	none := ""

@@ -146,11 +146,13 @@ func verdictLook(th *theme.Theme, v model.Verdict) look {
 	return look{sign: theme.SignUnknown, word: text.Or(name(v), "unknown"), style: th.Muted}
 }
 
-func agentWord(s model.AgentState) string {
-	switch s {
-	case model.AgentConnected:
+func agentWord(v model.VM) string {
+	switch {
+	case !isLive(&v):
+		return "-"
+	case v.Agent == model.AgentConnected:
 		return "yes"
-	case model.AgentDisconnected:
+	case v.Agent == model.AgentDisconnected:
 		return "silent"
 	}
 	return "-"

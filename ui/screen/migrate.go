@@ -95,7 +95,7 @@ func (s *Migrate) Update(msg any) (Screen, []Intent) {
 	case Answered:
 		return s, s.answered(m)
 	case Wheel:
-		s.scroll = max(0, s.scroll+m.Lines)
+		s.turn(m.Lines)
 	case Click:
 		if i := s.list.Hit(m.Y-2, len(s.targets), len(s.targets)+1); i >= 0 {
 			s.list.Cursor, s.scroll = i, 0
@@ -126,13 +126,16 @@ func (s *Migrate) ask() []Intent {
 	return out
 }
 
+// turn scrolls the details.
+func (s *Migrate) turn(lines int) { s.scroll = max(0, min(s.scroll+lines, s.deepest())) }
+
 func (s *Migrate) do(id string) []Intent {
 	switch id {
 	case "half-down":
-		s.scroll += max(1, s.env.H/3)
+		s.turn(max(1, s.env.H/3))
 		return nil
 	case "half-up":
-		s.scroll = max(0, s.scroll-max(1, s.env.H/3))
+		s.turn(-max(1, s.env.H/3))
 		return nil
 	}
 	if l, ok := s.list.Move(id, len(s.targets), len(s.targets)); ok {
@@ -163,7 +166,7 @@ func (s *Migrate) do(id string) []Intent {
 // BandwidthPrompt asks for a limit in MiB/s.
 func BandwidthPrompt(now uint64) widget.Prompt {
 	return widget.Prompt{
-		Title: "bandwidth limit", Hint: "MiB/s, 0 for no limit", Input: widget.NewInput(strconv.FormatUint(now, 10)),
+		Title: "bandwidth limit", Hint: "MiB/s, 0 for no limit", Input: widget.Suggest(strconv.FormatUint(now, 10)),
 		Check: func(v string) string {
 			if _, err := strconv.ParseUint(v, 10, 32); err != nil {
 				return "a whole number of MiB/s, please"

@@ -195,7 +195,7 @@ func (s *Migrate) choose(id string) []Intent {
 			begin = "0"
 		}
 		return []Intent{Enter{ID: "option " + id, Prompt: widget.Prompt{
-			Title: o.title, Hint: o.hint, Input: widget.NewInput(begin),
+			Title: o.title, Hint: o.hint, Input: widget.Suggest(begin),
 			Check: func(v string) string {
 				scratch := model.Options{}
 				return o.set(&scratch, v)

@@ -19,11 +19,18 @@ func (s *Migrate) View(w, h int) string {
 	parts = append(parts, s.choices(w)...)
 	parts = append(parts, "")
 	page := strings.Join(parts, "\n")
-	used := strings.Count(page, "\n")
-	if room := h - used; room > 0 {
+	if room := h - strings.Count(page, "\n") - 1; room > 0 {
 		page += "\n" + s.detail(w, room)
 	}
 	return text.Block(page, w, h)
+}
+
+// deepest is how far the details can be scrolled.
+func (s *Migrate) deepest() int {
+	w, h := s.env.W, s.env.H
+	room := h - (4 + max(2, len(s.targets)+1) + len(s.choices(w)))
+	left, right := s.details(w)
+	return max(0, max(len(left), len(right))-room)
 }
 
 func (s *Migrate) head(w int) string {
@@ -108,12 +115,31 @@ func (s *Migrate) shown() (planned, bool) {
 // detail is what the pre-flight of the target found, and the plan.
 func (s *Migrate) detail(w, h int) string {
 	th := s.env.Theme
+	left, right := s.details(w)
+	if right == nil {
+		return strings.Join(widget.Scrolled(th, left, s.scroll, h), "\n")
+	}
+	lw, _ := detailSides(w)
+	return text.Beside(strings.Join(widget.Scrolled(th, left, s.scroll, h), "\n"), lw, 3,
+		strings.Join(widget.Scrolled(th, right, s.scroll, h), "\n"))
+}
+
+// detailSides are the widths of findings and plan where they stand side by side.
+func detailSides(w int) (left, right int) {
+	left = w*11/20 - 2
+	return left, w - left - 3
+}
+
+// details are all lines of detail; the second column only where there is room
+// for two.
+func (s *Migrate) details(w int) (left, right []string) {
+	th := s.env.Theme
 	p, ok := s.shown()
 	if !ok {
 		if why := s.blocked(s.target()); why != "" {
-			return " " + th.Muted.Render(text.Cut(why, w-2))
+			return []string{" " + th.Muted.Render(text.Cut(why, w-2))}, nil
 		}
-		return ""
+		return nil, nil
 	}
 	title := ""
 	if len(s.vms) > 1 {
@@ -124,19 +150,15 @@ func (s *Migrate) detail(w, h int) string {
 		for _, l := range text.Wrap(name(p.err.Error()), w-4) {
 			lines = append(lines, "   "+th.Text.Render(l))
 		}
-		return strings.Join(lines, "\n")
+		return lines, nil
 	}
 	if w >= 110 {
-		left := w*11/20 - 2
-		right := w - left - 3
-		findings, _ := widget.Window(s.findings(p.plan, title, left), s.scroll, h)
-		plan, _ := widget.Window(append(append(s.diskLines(p.plan, right), ""), s.steps(p.plan, right)...), s.scroll, h)
-		return text.Beside(strings.Join(findings, "\n"), left, 3, strings.Join(plan, "\n"))
+		lw, rw := detailSides(w)
+		return s.findings(p.plan, title, lw), append(append(s.diskLines(p.plan, rw), ""), s.steps(p.plan, rw)...)
 	}
 	all := append(s.findings(p.plan, title, w), "")
 	all = append(append(all, s.diskLines(p.plan, w)...), "")
-	all = append(all, s.steps(p.plan, w)...)
-	return strings.Join(widget.Scrolled(th, all, s.scroll, h), "\n")
+	return append(all, s.steps(p.plan, w)...), nil
 }
 
 func (s *Migrate) findings(p model.Plan, title string, w int) []string {
@@ -228,10 +250,10 @@ func (s *Migrate) steps(p model.Plan, w int) []string {
 		if st.Phase != last {
 			title, last = model.PhaseTitles[st.Phase], st.Phase
 		}
-		lead := " " + th.Accent.Render(text.Fit(title, 10)) + "  "
-		for i, part := range text.Wrap(name(st.Text), max(10, w-13)) {
+		lead := " " + th.Accent.Render(text.Fit(title, 11)) + "  "
+		for i, part := range text.Wrap(name(st.Text), max(10, w-14)) {
 			if i > 0 {
-				lead = text.Spaces(13)
+				lead = text.Spaces(14)
 			}
 			lines = append(lines, lead+th.Text.Render(part))
 		}

@@ -134,10 +134,7 @@ func (s *Node) move(id string, times int) bool {
 			}
 			s.volumes, ok = s.volumes.Move(id, n, s.volumeLines(s.env.H-2))
 		default:
-			var l widget.List
-			if l, ok = (widget.List{Cursor: s.scroll}).Move(id, 1<<20, s.env.H-2); ok {
-				s.scroll = l.Cursor
-			}
+			s.scroll, ok = widget.ScrollBy(s.scroll, id, len(s.scrolled(s.env.W)), s.env.H-2)
 		}
 	}
 	s.settle()
@@ -294,12 +291,10 @@ func (s *Node) View(w, h int) string {
 	switch s.page {
 	case nodeStorage:
 		page = s.storage(w, h-2)
-	case nodeNetworks:
-		page = s.networks(w, h-2)
-	case nodeCapabilities:
-		page = s.capabilities(w, h-2)
-	default:
+	case nodeVMs:
 		page = s.first(w, h-2)
+	default:
+		page = strings.Join(widget.Scrolled(s.env.Theme, s.scrolled(w), s.scroll, h-2), "\n")
 	}
 	return text.Block(tabs+"\n\n"+page, w, h)
 }

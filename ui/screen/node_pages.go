@@ -81,11 +81,19 @@ func (s *Node) storage(w, h int) string {
 	return strings.Join(append(lines, table), "\n")
 }
 
-func (s *Node) networks(w, h int) string {
-	th := s.env.Theme
+// scrolled are all lines of a page that scrolls as one.
+func (s *Node) scrolled(w int) []string {
 	if l := s.waiting(w); l != nil {
-		return strings.Join(l, "\n")
+		return l
 	}
+	if s.page == nodeNetworks {
+		return s.networks(w)
+	}
+	return s.capabilities(w)
+}
+
+func (s *Node) networks(w int) []string {
+	th := s.env.Theme
 	t := widget.Table{Heading: true, Plain: true, Empty: "no libvirt network; VMs may still use bridges of the host", Columns: []widget.Column{
 		{Title: "NETWORKS", Width: 20, Min: 12, Grow: 1},
 		{Title: "state", Width: 12},
@@ -104,7 +112,7 @@ func (s *Node) networks(w, h int) string {
 		}
 	}
 	list := s.details.Networks
-	lines := append(s.errors(w), t.View(th, w, max(2, len(list)+1), widget.List{}, len(list), func(i int) widget.Row {
+	table := t.View(th, w, max(2, len(list)+1), widget.List{}, len(list), func(i int) widget.Row {
 		n := list[i]
 		state := look{sign: theme.SignOff, word: "not active", style: th.Muted}
 		if n.Active {
@@ -119,17 +127,14 @@ func (s *Node) networks(w, h int) string {
 			{Text: map[bool]string{true: "yes", false: "no"}[n.Autostart], Style: th.Muted},
 			numberCell(s.env, Fresh, text.Number(users[n.Name])),
 		}}
-	}))
-	return strings.Join(widget.Scrolled(th, strings.Split(strings.Join(lines, "\n"), "\n"), s.scroll, h), "\n")
+	})
+	return append(s.errors(w), strings.Split(table, "\n")...)
 }
 
 // capabilities shows what the host can do, and with it what it may receive: a
 // guest comes only to a host with its machine type, its CPU and its networks.
-func (s *Node) capabilities(w, h int) string {
+func (s *Node) capabilities(w int) []string {
 	th := s.env.Theme
-	if l := s.waiting(w); l != nil {
-		return strings.Join(l, "\n")
-	}
 	facts := make([]widget.Fact, 0, len(s.details.Capabilities)+2)
 	receive := "what fits it: the pre-flight of a move compares CPU, machine type, networks, space"
 	if s.node.Maintenance != nil {
@@ -139,6 +144,5 @@ func (s *Node) capabilities(w, h int) string {
 	for _, c := range s.details.Capabilities {
 		facts = append(facts, widget.Fact{Label: name(c.Name), Value: name(c.Value), Style: th.Text})
 	}
-	lines := append(s.errors(w), widget.Facts(th, w, facts)...)
-	return strings.Join(widget.Scrolled(th, lines, s.scroll, h), "\n")
+	return append(s.errors(w), widget.Facts(th, w, facts)...)
 }

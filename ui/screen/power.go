@@ -122,6 +122,9 @@ func (p powerAct) why(e *Env, vms []model.VM) string {
 	}
 	for i := range vms {
 		if !p.fits(&vms[i]) {
+			if len(vms) == 1 {
+				return p.unfit
+			}
 			return name(vms[i].Name) + ": " + p.unfit
 		}
 	}
@@ -259,7 +262,7 @@ func snapshotPrompt(v model.VM, e *Env) widget.Prompt {
 	}
 	return widget.Prompt{
 		Title: "snapshot of " + name(v.Name), Hint: hint,
-		Input: widget.NewInput(e.Now.Format("2006-01-02-150405")),
+		Input: widget.Suggest(e.Now.Format("2006-01-02-150405")),
 		Check: func(s string) string {
 			if s == "" {
 				return "a name, please"

@@ -31,6 +31,9 @@ type Screen interface {
 	Typing() bool
 }
 
+// Hinter says, while a page takes text, what esc does then and what may be typed.
+type Hinter interface{ Hint() (esc, words string) }
+
 // Env is all that a screen knows: values, the time they are looked at, and the
 // looks. It is never changed once a screen has it.
 type Env struct {

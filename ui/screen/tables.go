@@ -117,17 +117,11 @@ func vmRow(e *Env, v model.VM, marked bool) widget.Row {
 		first = th.Muted
 	}
 	address := "-"
-	if len(v.Addresses) > 0 {
-		address = name(v.Addresses[0])
-		if more := len(v.Addresses) - 1; more > 0 {
+	if has := addresses(&v); len(has) > 0 {
+		address = has[0]
+		if more := len(has) - 1; more > 0 {
 			address += fmt.Sprintf(" +%d", more)
 		}
-	}
-	pair := func(a, b float64) string {
-		if a < 1 && b < 1 {
-			return "-"
-		}
-		return text.ShortRate(a) + "/" + text.ShortRate(b)
 	}
 	live := model.DomainStatus{State: v.State}.Live()
 	num := func(s string) widget.Cell {
@@ -145,10 +139,10 @@ func vmRow(e *Env, v model.VM, marked bool) widget.Row {
 		numberCell(e, fresh, fmt.Sprint(v.VCPUs)),
 		numberCell(e, fresh, text.Bytes(v.Memory)),
 		num(cpuNumber(v.CPUPercent)),
-		num(pair(v.DiskRead, v.DiskWrite)),
-		num(pair(v.NetRx, v.NetTx)),
+		num(rates(v.DiskRead, v.DiskWrite)),
+		num(rates(v.NetRx, v.NetTx)),
 		numberCell(e, fresh, uptime(e, &v)),
-		{Text: agentWord(v.Agent), Style: th.Muted},
+		{Text: agentWord(v), Style: th.Muted},
 		{Text: address, Style: th.Muted},
 		{Text: strings.Join(text.CleanAll(v.Tags), " "), Style: th.Muted},
 	}}
@@ -156,6 +150,14 @@ func vmRow(e *Env, v model.VM, marked bool) widget.Row {
 		r.Mark, r.MarkStyle = theme.SignMark, th.Accent
 	}
 	return r
+}
+
+// rates are two rates in few cells.
+func rates(a, b float64) string {
+	if a < 1 && b < 1 {
+		return "-"
+	}
+	return text.ShortRate(a) + "/" + text.ShortRate(b)
 }
 
 // uptime is how long its process has been on this node, in one unit or two.
@@ -220,9 +222,9 @@ func jobTable(heading string) widget.Table {
 		Heading: true,
 		Empty:   "no move has been made here yet; m on a VM begins one",
 		Columns: []widget.Column{
-			{Title: heading, Width: 16, Min: 12, Grow: 1},
+			{Title: heading, Width: 16, Min: 11, Grow: 1},
 			{Title: "from, to", Width: 20, Min: 15, Grow: 1},
-			{Title: "state", Width: 18, Min: 16},
+			{Title: "state", Width: 18, Min: 17},
 			{Title: "across", Width: 18, Min: 12, Grow: 1, Rank: 1},
 			{Title: "", Width: 30, Min: 14, Grow: 2, Rank: 2},
 			{Title: "for", Width: 8, Right: true, Rank: 3},
@@ -250,6 +252,12 @@ func jobRow(e *Env, j model.Job) widget.Row {
 		across = gaugeCell(e, fresh, f, look, "")
 	}
 	note := widget.Cell{Text: jobNote(e, j), Style: th.Muted}
+	switch j.State {
+	case model.JobAwaiting:
+		note.Short = "enter, then c"
+	case model.JobInterrupted:
+		note.Short = "enter, then s"
+	}
 	if j.State == model.JobPerson || j.Progress != nil && j.Progress.Diverging != "" && j.State == model.JobRunning {
 		note.Style = th.Warn
 	}
@@ -288,7 +296,7 @@ func jobNote(e *Env, j model.Job) string {
 	}
 	switch {
 	case j.State == model.JobAwaiting:
-		return text.Or(name(j.Result.Next), "confirm or roll back")
+		return "enter, then c confirms or r rolls back"
 	case j.Result.Reason != "":
 		return name(j.Result.Reason)
 	case j.Result.Downtime > 0:

@@ -153,7 +153,27 @@ func (s *VM) answered(m Answered) []Intent {
 func (s *VM) turn(to int) { s.page, s.scroll = vmPage(to), 0 }
 
 // body is the lines under the names of the pages.
-func (s *VM) body() int { return max(1, s.env.H-2) }
+func (s *VM) body() int {
+	if s.gone {
+		return max(1, s.env.H-4)
+	}
+	return max(1, s.env.H-2)
+}
+
+// scrolled are all lines of a page that scrolls as one.
+func (s *VM) scrolled(w int) []string {
+	switch s.page {
+	case vmDisks:
+		return s.disksPage(w)
+	case vmHealth:
+		return s.health.lines(s.env, s.vm, w)
+	}
+	if w >= sideBySide {
+		_, right := overviewSides(w)
+		return s.overviewSide(right)
+	}
+	return s.overviewLines(w)
+}
 
 func (s *VM) move(id string, times int) bool {
 	ok := false
@@ -168,11 +188,7 @@ func (s *VM) move(id string, times int) bool {
 		case vmXML:
 			s.xml, ok = s.xml.move(id, s.body())
 		default:
-			var l widget.List
-			l, ok = widget.List{Cursor: s.scroll}.Move(id, 1<<20, s.body())
-			if ok {
-				s.scroll = l.Cursor
-			}
+			s.scroll, ok = widget.ScrollBy(s.scroll, id, len(s.scrolled(s.env.W)), s.body())
 		}
 	}
 	return ok
@@ -255,6 +271,11 @@ func (s *VM) copies() map[string]string {
 	return m
 }
 
+// Hint implements Hinter.
+func (s *VM) Hint() (esc, words string) {
+	return "end the search", "↓ ↑ from hit to hit; after enter n and N"
+}
+
 // Scope implements Screen.
 func (s *VM) Scope() bind.Scope {
 	why := cannotMove(s.env, []model.VM{s.vm})
@@ -321,18 +342,16 @@ func (s *VM) View(w, h int) string {
 	}
 	var page string
 	switch s.page {
-	case vmDisks:
-		page = s.disksPage(w, body)
 	case vmSnapshots:
 		page = s.snapshotsPage(w, body)
 	case vmXML:
 		page = s.xmlPage(w, body)
 	case vmHistory:
 		page = s.historyPage(w, body)
-	case vmHealth:
-		page = s.health.view(s.env, s.vm, w, body)
-	default:
+	case vmOverview:
 		page = s.overview(w, body)
+	default:
+		page = strings.Join(widget.Scrolled(th, s.scrolled(w), s.scroll, body), "\n")
 	}
 	return text.Block(tabs+"\n\n"+strings.Join(append(lines, page), "\n"), w, h)
 }

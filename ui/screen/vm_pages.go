@@ -10,33 +10,43 @@ import (
 	"horcrux/ui/widget"
 )
 
+// sideBySide is the width from which a page has room for two columns.
+const sideBySide = 120
+
+// overviewSides are the widths of the two columns of the first page.
+func overviewSides(w int) (left, right int) {
+	left = max(54, w*2/5)
+	return left, w - left - 3
+}
+
 // overview is the first page: facts, charts, disks, interfaces.
 func (s *VM) overview(w, h int) string {
 	th := s.env.Theme
-	left := w
-	if w >= 120 {
-		left = max(54, w*2/5)
+	if w < sideBySide {
+		return strings.Join(widget.Scrolled(th, s.overviewLines(w), s.scroll, h), "\n")
 	}
-	facts := vmFacts(s.env, s.vm, left)
-	right := w
-	if w >= 120 {
-		right = w - left - 3
-	}
-	devices := append(s.diskLines(right), "")
-	devices = append(devices, s.nicLines(right)...)
-	if w < 120 {
-		all := append(append(facts, ""), s.charts(w, 2)...)
-		seen := widget.Scrolled(th, append(append(all, ""), devices...), s.scroll, h)
-		return strings.Join(seen, "\n")
-	}
+	left, right := overviewSides(w)
+	side := widget.Scrolled(th, s.overviewSide(right), s.scroll, h)
+	own, _ := widget.Window(vmFacts(s.env, s.vm, left), 0, h)
+	return text.Beside(strings.Join(own, "\n"), left, 3, strings.Join(side, "\n"))
+}
+
+func (s *VM) overviewLines(w int) []string {
+	all := append(append(vmFacts(s.env, s.vm, w), ""), s.charts(w, 2)...)
+	return append(append(all, ""), s.devices(w)...)
+}
+
+// overviewSide is the column beside the facts.
+func (s *VM) overviewSide(w int) []string {
 	tall := 3
-	if h >= 44 {
+	if s.env.H >= 46 {
 		tall = 5
 	}
-	side := append(append(s.charts(right, tall), ""), devices...)
-	seen, _ := widget.Window(side, s.scroll, h)
-	own, _ := widget.Window(facts, 0, h)
-	return text.Beside(strings.Join(own, "\n"), left, 3, strings.Join(seen, "\n"))
+	return append(append(s.charts(w, tall), ""), s.devices(w)...)
+}
+
+func (s *VM) devices(w int) []string {
+	return append(append(diskLines(s.env, s.vm, w), ""), nicLines(s.env, s.vm, w)...)
 }
 
 // charts draws the readings kept so far, each with its number now.
@@ -48,8 +58,11 @@ func vmCharts(e *Env, v *model.VM, w, tall int) []string {
 	series := e.History[Target{v.UUID, v.Node}]
 	fresh := e.Fresh(v.Seen)
 	now := func(s string) string {
-		if fresh == Lost || !isLive(v) {
+		switch {
+		case fresh == Lost:
 			return text.Unknown
+		case !isLive(v):
+			return "-"
 		}
 		return s
 	}
@@ -58,22 +71,25 @@ func vmCharts(e *Env, v *model.VM, w, tall int) []string {
 		span = "the last " + text.Clock(e.Now.Sub(series.Since))
 	}
 	type chart struct {
-		title, value string
-		values       []float64
-		top          float64
-		look         theme.Style
+		title, value, short string
+		values              []float64
+		top                 float64
+		look                theme.Style
 	}
 	all := []chart{
-		{"CPU", now(fmt.Sprintf("%s %% of %d", cpuNumber(v.CPUPercent), 100*v.VCPUs)), series.CPU, float64(100 * max(1, v.VCPUs)), th.Accent},
-		{"memory on the host", now(text.Bytes(v.HostMemory)), series.Memory, 1.25 * float64(max(v.Memory, v.HostMemory)), th.Accent},
-		{"disk", now("read " + text.Rate(v.DiskRead) + ", write " + text.Rate(v.DiskWrite)), both(series.Read, series.Write), 0, th.OK},
-		{"network", now("in " + text.Rate(v.NetRx) + ", out " + text.Rate(v.NetTx)), both(series.Rx, series.Tx), 0, th.OK},
+		{"CPU", now(fmt.Sprintf("%s %% of %d", cpuNumber(v.CPUPercent), 100*v.VCPUs)), "", series.CPU, float64(100 * max(1, v.VCPUs)), th.Accent},
+		{"memory on the host", now(text.Bytes(v.HostMemory)), "", series.Memory, 1.25 * float64(max(v.Memory, v.HostMemory)), th.Accent},
+		{"disk", now("read " + text.Rate(v.DiskRead) + ", write " + text.Rate(v.DiskWrite)), now(rates(v.DiskRead, v.DiskWrite)), both(series.Read, series.Write), 0, th.OK},
+		{"network", now("in " + text.Rate(v.NetRx) + ", out " + text.Rate(v.NetTx)), now(rates(v.NetRx, v.NetTx)), both(series.Rx, series.Tx), 0, th.OK},
 	}
 	lines := []string{" " + th.Strong.Render("LOAD") + "  " + th.Muted.Render(span)}
 	cell := (w - 3) / 2
 	for i := 0; i+1 < len(all); i += 2 {
 		a, b := all[i], all[i+1]
 		head := func(c chart) string {
+			if c.short != "" && text.Width(c.title+c.value)+2 > cell {
+				c.value = c.short
+			}
 			return text.Fit(th.Muted.Render(c.title)+"  "+th.Text.Render(c.value), cell)
 		}
 		lines = append(lines, " "+head(a)+"  "+head(b))
@@ -112,7 +128,7 @@ func (s *VM) waiting() []string {
 }
 
 // disksPage shows every disk with the files under it.
-func (s *VM) disksPage(w, h int) string {
+func (s *VM) disksPage(w int) []string {
 	th := s.env.Theme
 	var lines []string
 	for _, d := range s.vm.Disks {
@@ -150,7 +166,7 @@ func (s *VM) disksPage(w, h int) string {
 			}
 		}
 	}
-	return strings.Join(widget.Scrolled(th, lines, s.scroll, h), "\n")
+	return lines
 }
 
 func (s *VM) chainLines(d model.Disk, w int) []string {
@@ -261,7 +277,8 @@ func (s *VM) historyPage(w, h int) string {
 	})
 }
 
-func (s *VM) diskLines(w int) []string {
+// diskLines are the disks of a VM, a line for each.
+func diskLines(e *Env, v model.VM, w int) []string {
 	t := widget.Table{Heading: true, Plain: true, Empty: "no disk", Columns: []widget.Column{
 		{Title: "DISKS", Width: 10},
 		{Title: "size", Width: 9, Right: true},
@@ -270,10 +287,10 @@ func (s *VM) diskLines(w int) []string {
 		{Title: "cache", Width: 9, Rank: 3},
 		{Title: "source", Width: 24, Min: 16, Grow: 1},
 	}}
-	th := s.env.Theme
-	n := len(s.vm.Disks)
+	th := e.Theme
+	n := len(v.Disks)
 	return strings.Split(t.View(th, w, max(2, n+1), widget.List{}, n, func(i int) widget.Row {
-		d := s.vm.Disks[i]
+		d := v.Disks[i]
 		source := name(d.Source)
 		switch {
 		case source == "":
@@ -300,7 +317,8 @@ func (s *VM) diskLines(w int) []string {
 	}), "\n")
 }
 
-func (s *VM) nicLines(w int) []string {
+// nicLines are the interfaces of a VM, a line for each.
+func nicLines(e *Env, v model.VM, w int) []string {
 	t := widget.Table{Heading: true, Plain: true, Empty: "no interface", Columns: []widget.Column{
 		{Title: "NETWORK", Width: 8},
 		{Title: "MAC", Width: 17},
@@ -308,10 +326,14 @@ func (s *VM) nicLines(w int) []string {
 		{Title: "on", Width: 18, Min: 12},
 		{Title: "addresses", Width: 18, Min: 12, Grow: 1, Rank: 2},
 	}}
-	th := s.env.Theme
-	n := len(s.vm.NICs)
+	th := e.Theme
+	live := isLive(&v)
+	n := len(v.NICs)
 	return strings.Split(t.View(th, w, max(2, n+1), widget.List{}, n, func(i int) widget.Row {
-		d := s.vm.NICs[i]
+		d := v.NICs[i]
+		if !live {
+			d.Addresses = nil
+		}
 		return widget.Row{Cells: []widget.Cell{
 			{Text: text.Or(name(d.Target), "-"), Style: th.Strong},
 			{Text: name(d.MAC), Style: th.Text},

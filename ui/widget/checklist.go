@@ -18,13 +18,13 @@ type Checklist struct {
 
 // Key implements Modal.
 func (c Checklist) Key(key, _ string) (Modal, Answer) {
+	if at, ok := moveIn(c.cursor, key, len(c.Items)); ok {
+		c.cursor = at
+		return c, Answer{}
+	}
 	switch key {
 	case "esc", "q", "ctrl+c":
 		return c, refused
-	case "j", "down", "tab":
-		c.cursor = min(c.cursor+1, len(c.Items)-1)
-	case "k", "up", "shift+tab":
-		c.cursor = max(c.cursor-1, 0)
 	case "space", " ", "x":
 		off := make(map[string]bool, len(c.Off)+1)
 		for k, v := range c.Off {
@@ -51,7 +51,11 @@ func (c Checklist) Paste(string) Modal { return c }
 
 // View implements Modal.
 func (c Checklist) View(th *theme.Theme, w, h int) string {
-	bw := boxWidth(52, w)
+	wide := 52
+	for _, it := range c.Items {
+		wide = max(wide, text.Width(it.Note)+4+20)
+	}
+	bw := boxWidth(wide, w)
 	room := max(1, h-6)
 	l := List{Cursor: c.cursor}.Clamp(len(c.Items), room)
 	lines := []string{""}

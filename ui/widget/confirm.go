@@ -24,6 +24,7 @@ type Confirm struct {
 
 	yes   bool
 	input Input
+	wrong bool // another name was typed
 }
 
 // Key implements Modal.
@@ -36,8 +37,10 @@ func (c Confirm) Key(key, typed string) (Modal, Answer) {
 			if c.Gone == "" && c.input.Value() == c.Type {
 				return c, Answer{Done: true, Yes: true}
 			}
+			c.wrong = c.Gone == "" && !c.input.Empty()
 			return c, Answer{}
 		}
+		c.wrong = false
 		c.input, _ = c.input.Key(key, typed)
 		return c, Answer{}
 	}
@@ -68,6 +71,10 @@ func (c Confirm) Paste(s string) Modal {
 func (c Confirm) View(th *theme.Theme, w, h int) string {
 	bw := boxWidth(66, w)
 	inner := bw - 4
+	look := th.Accent
+	if c.Grave {
+		look = th.Bad
+	}
 	lines := []string{""}
 	if len(c.Facts) > 0 {
 		lines = append(append(lines, Facts(th, inner, c.Facts)...), "")
@@ -89,12 +96,11 @@ func (c Confirm) View(th *theme.Theme, w, h int) string {
 	if c.Type != "" {
 		lines = append(lines, " "+th.Muted.Render("type ")+th.Strong.Render(c.Type)+th.Muted.Render(" and enter; esc leaves everything as it is"),
 			" "+th.Accent.Render("› ")+c.input.View(th, max(1, inner-4)))
+		if c.wrong {
+			return Box(th, bw, c.Title, look, append(lines, " "+th.Warn.Render(text.Cut(theme.SignWarn+" that is another name; nothing was done", inner-1))))
+		}
 	} else {
 		lines = append(lines, c.buttons(th, inner))
-	}
-	look := th.Accent
-	if c.Grave {
-		look = th.Bad
 	}
 	return Box(th, bw, c.Title, look, append(lines, ""))
 }

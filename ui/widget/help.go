@@ -88,7 +88,7 @@ func (m Help) View(th *theme.Theme, w, h int) string {
 		if i == m.cursor {
 			at = len(lines)
 		}
-		lines = append(lines, m.line(th, a, inner, keys, i == m.cursor))
+		lines = append(lines, m.line(th, a, inner, keys, i == m.cursor)...)
 	}
 	if len(list) == 0 {
 		lines = append(lines, " "+th.Muted.Render("no key does that here"))
@@ -103,7 +103,7 @@ func (m Help) View(th *theme.Theme, w, h int) string {
 	return Box(th, bw, m.Title, th.Accent, append(body, " "+th.Faint.Render(note)))
 }
 
-func (m Help) line(th *theme.Theme, a bind.Action, w, keys int, cursor bool) string {
+func (m Help) line(th *theme.Theme, a bind.Action, w, keys int, cursor bool) []string {
 	help := a.Help
 	if c := a.Class.Mark(); c != "" {
 		help += " (" + c + ")"
@@ -117,6 +117,12 @@ func (m Help) line(th *theme.Theme, a bind.Action, w, keys int, cursor bool) str
 	if a.Disabled != "" {
 		key, word, help = th.Faint, th.Faint, a.Title+": not now, "+a.Disabled
 	}
-	return th.Accent.On(bg).Render(sign) + key.On(bg).Render(text.Fit(a.Label(), keys)) + bg.Render("  ") +
-		word.On(bg).Render(text.Fit(help, max(0, w-keys-3)))
+	room := max(1, w-keys-3)
+	lead := th.Accent.On(bg).Render(sign) + key.On(bg).Render(text.Fit(a.Label(), keys)) + bg.Render("  ")
+	var lines []string
+	for _, p := range text.Wrap(help, room) {
+		lines = append(lines, lead+word.On(bg).Render(text.Fit(p, room)))
+		lead = bg.Render(text.Spaces(keys + 3))
+	}
+	return lines
 }

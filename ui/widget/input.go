@@ -15,6 +15,16 @@ const maxInput = 500
 type Input struct {
 	runes []rune
 	at    int
+	// offered tells that the text is a proposal that nobody has touched.
+	offered bool
+}
+
+// Suggest holds a proposal: what is typed first takes its place, and any key
+// that moves in it or takes from it keeps it.
+func Suggest(s string) Input {
+	i := NewInput(s)
+	i.offered = len(i.runes) > 0
+	return i
 }
 
 // NewInput holds s with the cursor at its end.
@@ -29,6 +39,9 @@ func (i Input) Value() string { return string(i.runes) }
 // Insert puts typed or pasted text at the cursor.
 func (i Input) Insert(s string) Input {
 	add := []rune(text.Clean(s))
+	if i.offered && len(add) > 0 && add[0] != ' ' {
+		i.runes, i.at = nil, 0
+	}
 	if len(add) == 0 || len(i.runes)+len(add) > maxInput {
 		return i
 	}
@@ -40,6 +53,9 @@ func (i Input) Insert(s string) Input {
 // Key applies a key: its name, and the text it types if any. It tells whether
 // the key meant something to a line.
 func (i Input) Key(key, typed string) (Input, bool) {
+	if typed == "" {
+		i.offered = false
+	}
 	switch key {
 	case "left", "ctrl+b":
 		i.at = max(0, i.at-1)
@@ -96,7 +112,11 @@ func (i Input) View(th *theme.Theme, w int) string {
 		under, right = string(i.runes[i.at]), string(i.runes[i.at+1:])
 	}
 	left = text.CutLeft(left, max(0, w-text.Width(under)))
-	s := th.Text.Render(left) + theme.Reverse.Render(under)
+	look := th.Text
+	if i.offered {
+		look = th.Text.On(th.Select)
+	}
+	s := look.Render(left) + theme.Reverse.Render(under)
 	return text.Fit(s+th.Text.Render(text.Cut(right, max(0, w-text.Width(left)-text.Width(under)))), w)
 }
 

@@ -22,20 +22,50 @@ type Menu struct {
 	Cursor int
 }
 
+// menuFrame is what a line of a menu has besides title and note: the frame, the
+// cursor, the key, two gaps.
+const menuFrame = 4 + 1 + 3 + 2
+
+// moveIn applies the keys of moving about to the cursor of a short list of n.
+func moveIn(at int, key string, n int) (int, bool) {
+	switch key {
+	case "j", "down", "tab", "ctrl+n":
+		at++
+	case "k", "up", "shift+tab", "ctrl+p":
+		at--
+	case "g", "home":
+		at = 0
+	case "G", "end":
+		at = n - 1
+	case "ctrl+d", "pgdown":
+		at += 5
+	case "ctrl+u", "pgup":
+		at -= 5
+	default:
+		return at, false
+	}
+	return max(0, min(at, n-1)), true
+}
+
 // Key implements Modal.
 func (m Menu) Key(key, _ string) (Modal, Answer) {
-	for _, it := range m.Items {
-		if it.Key != "" && it.Key == key && it.Disabled == "" {
-			return m, Answer{Done: true, Yes: true, Value: it.ID}
+	for i, it := range m.Items {
+		if it.Key == "" || it.Key != key {
+			continue
 		}
+		if it.Disabled != "" { // the reason is what the cursor comes to stand on
+			m.Cursor = i
+			return m, Answer{}
+		}
+		return m, Answer{Done: true, Yes: true, Value: it.ID}
+	}
+	if at, ok := moveIn(m.Cursor, key, len(m.Items)); ok {
+		m.Cursor = at
+		return m, Answer{}
 	}
 	switch key {
 	case "esc", "q", "ctrl+c":
 		return m, refused
-	case "j", "down", "tab":
-		m.Cursor = min(m.Cursor+1, len(m.Items)-1)
-	case "k", "up", "shift+tab":
-		m.Cursor = max(m.Cursor-1, 0)
 	case "enter":
 		if m.Cursor < len(m.Items) && m.Items[m.Cursor].Disabled != "" {
 			return m, Answer{}
@@ -53,12 +83,16 @@ func (m Menu) Paste(string) Modal { return m }
 
 // View implements Modal.
 func (m Menu) View(th *theme.Theme, w, h int) string {
-	bw, title := boxWidth(46, w), 14
+	title, notes := 14, 0
 	for _, it := range m.Items {
 		title = max(title, text.Width(it.Title))
-		bw = max(bw, boxWidth(max(text.Width(it.Note), text.Width(it.Disabled))+title+9, w))
+		note := text.Width(it.Note)
+		if it.Disabled != "" {
+			note = text.Width("not now: " + it.Disabled)
+		}
+		notes = max(notes, note)
 	}
-	bw = min(bw, boxWidth(84, w))
+	bw := min(boxWidth(max(46, notes+title+menuFrame), w), boxWidth(84, w))
 	l := List{Cursor: m.Cursor}.Clamp(len(m.Items), max(1, h-4))
 	lines := []string{""}
 	for i := l.Offset; i < len(m.Items) && len(lines) < max(1, h-3); i++ {
@@ -74,7 +108,7 @@ func (m Menu) View(th *theme.Theme, w, h int) string {
 			bg, sign = th.Select, theme.SignCursor
 		}
 		s := th.Accent.On(bg).Render(sign) + keys.On(bg).Render(key+" ") + look.On(bg).Render(text.Fit(it.Title, title)+"  ") +
-			th.Muted.On(bg).Render(text.Fit(note, max(0, bw-4-title-6)))
+			th.Muted.On(bg).Render(text.Fit(note, max(0, bw-title-menuFrame)))
 		lines = append(lines, s)
 	}
 	return Box(th, bw, m.Title, th.Accent, append(lines, ""))

@@ -128,6 +128,14 @@ func Scrolled(th *theme.Theme, lines []string, offset, h int) []string {
 	return append(seen[:len(seen):len(seen)], " "+th.Faint.Render(note))
 }
 
+// ScrollBy applies one of the moves of bind.Move to the offset of n lines of
+// which h are shown, and tells whether it was one. It ends where the last line is
+// seen, so that the next key the other way has an effect.
+func ScrollBy(offset int, id string, n, h int) (int, bool) {
+	l, ok := List{Cursor: offset}.Move(id, max(1, n-h+1), h)
+	return l.Cursor, ok
+}
+
 // Window cuts h lines out of many, beginning at offset, and says how many
 // more there are below by its second result.
 func Window(lines []string, offset, h int) (seen []string, more int) {

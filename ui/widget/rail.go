@@ -1,6 +1,7 @@
 package widget
 
 import (
+	"slices"
 	"strings"
 
 	"horcrux/ui/text"
@@ -22,6 +23,8 @@ const (
 // Stop is one stop of a rail.
 type Stop struct {
 	Title string
+	// Short stands for Title where not all titles have room.
+	Short string
 	Note  string // under the title: how long it took, or what it waits for
 	State StopState
 	// Commit marks a point after which something can no longer be taken back.
@@ -62,7 +65,7 @@ func Rail(th *theme.Theme, w int, stops []Stop) string {
 	if w <= 0 || len(stops) == 0 {
 		return ""
 	}
-	widths := railWidths(w, stops)
+	stops, widths := railWidths(w, stops)
 	var line, titles, notes strings.Builder
 	for i, s := range stops {
 		cw, last := widths[i], i == len(stops)-1
@@ -95,13 +98,27 @@ func Rail(th *theme.Theme, w int, stops []Stop) string {
 }
 
 // railWidths shares w cells: each stop gets its title and a gap, the rest is
-// dealt out evenly. The last stop has nothing after it and keeps its title.
-func railWidths(w int, stops []Stop) []int {
+// dealt out evenly. Where that is too much, gaps go first, then titles become
+// short ones, then the widest are cut.
+func railWidths(w int, stops []Stop) ([]Stop, []int) {
 	out := make([]int, len(stops))
-	used := 0
-	for i, s := range stops {
-		out[i] = max(text.Width(s.Title), text.Width(s.Note)) + 2
-		used += out[i]
+	need := func(gap int) (used int) {
+		for i, s := range stops {
+			out[i] = max(text.Width(s.Title), text.Width(s.Note)) + gap
+			used += out[i]
+		}
+		return used
+	}
+	used := need(2)
+	if used > w {
+		used = need(1)
+	}
+	if used > w {
+		stops = slices.Clone(stops)
+		for i := range stops {
+			stops[i].Title = text.Or(stops[i].Short, stops[i].Title)
+		}
+		used = need(1)
 	}
 	for used > w {
 		widest := 0
@@ -120,7 +137,7 @@ func railWidths(w int, stops []Stop) []int {
 		out[i]++
 		used++
 	}
-	return out
+	return stops, out
 }
 
 // Steps draws stops as lines from top to bottom: sign, title, note.

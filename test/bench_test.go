@@ -129,28 +129,43 @@ func precreate(t *testing.T, s *subject, _, to string) {
 func tidy(t *testing.T, s *subject, from string) { precreate(t, s, "", from) }
 
 // TestBenchBlock: a second pass of `block` costs what was written since, not
-// what the disk holds.
+// what the disk holds. The first waits under a limit until the guest has written.
 func TestBenchBlock(t *testing.T) {
-	s := testify(t, lab.VMSpec{Name: "bblock", Agent: true, Disks: []lab.DiskSpec{{SizeMiB: 512, FillMiB: 384}}})
+	s := testify(t, lab.VMSpec{Name: "bblock", Agent: true, Disks: []lab.DiskSpec{{SizeMiB: 640, FillMiB: 384}}})
 	c := newConsole(t)
-	_, to := ends(t, s)
-	id, o := c.move(s, to, "--mode", "block")
-	if o.code != 0 {
-		t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
-	}
-	var lines []string
-	for _, r := range c.times(id) {
-		if strings.HasPrefix(r, "cop") || strings.HasPrefix(r, "fr") || strings.HasPrefix(r, "perf") {
-			lines = append(lines, r)
+	for _, mib := range []int{72, 144} {
+		from, to := ends(t, s)
+		id := c.start(s.Name, to, "--mode", "block", "--bandwidth", "1", "--yes")
+		if !c.wrote(id, "copying", time.Minute) {
+			t.Fatalf("the first pass does not begin: %v", c.records(id))
 		}
+		inGuest(t, s.Name, from, fmt.Sprintf("dd if=/dev/urandom of=/data/bulk bs=1M count=%d conv=notrunc,fsync 2>&1", mib))
+		began := time.Now()
+		c.must(0, "tune", id, "--bandwidth", "0")
+		until(t, "the move is over", 10*time.Minute, func() bool { return c.worker(id) == 0 })
+		var starts, ends []time.Time
+		for _, r := range c.timed(id) {
+			switch r.Kind {
+			case "copying":
+				starts = append(starts, r.Time)
+			case "copied":
+				ends = append(ends, r.Time)
+			}
+		}
+		if len(starts) != 2 || len(ends) != 2 {
+			t.Fatalf("not two passes: %v", c.times(id))
+		}
+		first, second := ends[0].Sub(began), ends[1].Sub(starts[1])
+		figure(t, fmt.Sprintf("block: 384 MiB in the disk, %d MiB written during the first pass", mib),
+			"first pass without its limit %s, second %s, ratio %.2f", first.Round(100*time.Millisecond), second.Round(100*time.Millisecond), ratio(second, first))
 	}
-	figure(t, "block of a 512 MiB disk with 384 MiB in it, its passes", "%s", strings.Join(lines, ", "))
 }
 
-// TestBenchQueue: moves in the queue on three nodes against one after another.
+// TestBenchQueue: twenty moves in the queue on three nodes, by what a node may
+// receive and send at a time, against the same moves one after another.
 func TestBenchQueue(t *testing.T) {
 	var all []*subject
-	for i := range 6 {
+	for i := range 20 {
 		all = append(all, testify(t, lab.VMSpec{Name: fmt.Sprintf("bq%d", i), Node: fmt.Sprintf("node%d", i%3+1), MemoryMiB: 192}))
 	}
 	next := func(s *subject) string {
@@ -158,44 +173,54 @@ func TestBenchQueue(t *testing.T) {
 		return map[string]string{"node1": "node2", "node2": "node3", "node3": "node1"}[from]
 	}
 	c := newConsole(t)
-	one := time.Now()
+	began := time.Now()
 	for _, s := range all {
 		c.must(0, "migrate", s.Name, "--to", next(s), "--yes")
 	}
-	serial := time.Since(one)
-	began := time.Now()
-	for _, s := range all {
-		c.must(0, "migrate", s.Name, "--to", next(s), "--yes", "--detach")
-	}
-	until(t, "all moves are over", 10*time.Minute, func() bool {
-		for _, j := range c.jobs() {
-			if j.State != "done" {
-				return false
-			}
+	serial := time.Since(began)
+	figure(t, fmt.Sprintf("%d moves on three nodes, one after another", len(all)), "%s", serial.Round(100*time.Millisecond))
+	for _, limit := range []int{1, 2, 4} {
+		c := newConsole(t, fmt.Sprintf("parallel_per_node = %d", limit))
+		began := time.Now()
+		for _, s := range all {
+			c.must(0, "migrate", s.Name, "--to", next(s), "--yes", "--detach")
 		}
-		return true
-	})
-	queued := time.Since(began)
-	figure(t, fmt.Sprintf("%d moves on three nodes", len(all)), "one after another %s, in the queue %s, ratio %.2f", serial.Round(100*time.Millisecond), queued.Round(100*time.Millisecond), ratio(queued, serial))
+		until(t, "all moves are over", 10*time.Minute, func() bool {
+			for _, j := range c.jobs() {
+				if j.State != "done" {
+					return false
+				}
+			}
+			return true
+		})
+		queued := time.Since(began)
+		figure(t, fmt.Sprintf("the same in the queue, %d out of and %d into a node at a time", limit, limit), "%s, ratio %.2f", queued.Round(100*time.Millisecond), ratio(queued, serial))
+	}
+}
+
+// timed lists the records of a job with their times.
+func (c *console) timed(id string) (out []timedRecord) {
+	b, _ := os.ReadFile(filepath.Join(c.state, "horcrux", "jobs", id, "journal.jsonl"))
+	for line := range strings.Lines(string(b)) {
+		var r timedRecord
+		if json.Unmarshal([]byte(line), &r) == nil {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+type timedRecord struct {
+	Kind string    `json:"kind"`
+	Time time.Time `json:"time"`
+	Note string    `json:"note"`
 }
 
 // times names each record of a job with its distance from the first one.
 func (c *console) times(id string) (out []string) {
-	b, _ := os.ReadFile(filepath.Join(c.state, "horcrux", "jobs", id, "journal.jsonl"))
-	var first time.Time
-	for line := range strings.Lines(string(b)) {
-		var r struct {
-			Kind string    `json:"kind"`
-			Time time.Time `json:"time"`
-			Note string    `json:"note"`
-		}
-		if json.Unmarshal([]byte(line), &r) != nil {
-			continue
-		}
-		if first.IsZero() {
-			first = r.Time
-		}
-		out = append(out, fmt.Sprintf("%s %.1f s %s", r.Kind, r.Time.Sub(first).Seconds(), r.Note))
+	all := c.timed(id)
+	for _, r := range all {
+		out = append(out, fmt.Sprintf("%s %.1f s %s", r.Kind, r.Time.Sub(all[0].Time).Seconds(), r.Note))
 	}
 	return out
 }

@@ -46,12 +46,13 @@ func TestDiskProof(t *testing.T) {
 			t.Errorf("to %s %v: the proof is not %q: %s", to, args, proof, said)
 		}
 	}
+	const none = "sizes compared at the gate, and no more: the file system of /var/lib/libvirt/images on "
 	const equal = "sha256 of 3 disk(s) equal on both nodes as the guest sees them"
 	if from == cow {
-		move(flat, "sizes compared at the gate, and no more")
+		move(flat, none)
 	}
 	move(cow, equal)
-	move(flat, "sizes compared at the gate, and no more")
+	move(flat, none)
 	move(cow, "sizes compared at the gate\"", "--no-compare")
 	// A guest that stays paused can wait for the comparison on any file system.
 	if _, err := the.Node(cow).Virsh(t.Context(), "suspend", s.Name); err != nil {

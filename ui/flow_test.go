@@ -153,6 +153,18 @@ func TestAbortAsksAndNamesTheJob(t *testing.T) {
 	}
 }
 
+// While the disks are compared an abort ends that alone, and says so.
+func TestAbortOfTheComparison(t *testing.T) {
+	d := withJob(t, func(s *uitest.Script) *uitest.Script { return s.Copy("node1", "node2", 1, 1).Compare("node1", "node2") })
+	d.sees("web01 runs on node2; comparing the disks: 3.0 GiB of 18 GiB; a ends that")
+	d.press("r").sees("the disks are being compared; a ends that, then it can be sent back")
+	d.press("a").sees("stop comparing the disks?", "is on node2 and stays there")
+	d.press("y").sees("the comparison stops")
+	if got := d.fake.Done(); len(got) != 1 || got[0].Command.Kind != model.CommandAbort {
+		t.Fatalf("got %+v", got)
+	}
+}
+
 // TestAbortTooLate puts the question, lets the target take over, and answers
 // yes: nothing may happen.
 func TestAbortTooLate(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"horcrux/engine/event"
 	"horcrux/engine/journal"
 	"horcrux/engine/model"
 )
@@ -212,7 +213,10 @@ func (j *Job) comparing(phase model.PhaseID) func(done, total int64) {
 			return
 		}
 		last = now
-		j.phase(phase, model.PhaseActive, fmt.Sprintf("comparing the disks: %s of %s", humanize.IBytes(uint64(max(done, 0))), humanize.IBytes(uint64(max(total, 0)))))
+		j.Emit(event.Event{Type: event.TypePhase, Phase: &model.Phase{
+			ID: phase, Status: model.PhaseActive, At: now.UTC(), Comparing: phase == model.PhaseVerify,
+			Detail: fmt.Sprintf("comparing the disks: %s of %s", humanize.IBytes(uint64(max(done, 0))), humanize.IBytes(uint64(max(total, 0)))),
+		}})
 	}
 }
 

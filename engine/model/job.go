@@ -95,6 +95,19 @@ type Phase struct {
 	Began  time.Time   `json:"began,omitzero"`
 	// Place in the queue, from 1; only of PhaseQueue while it waits.
 	Place int `json:"place,omitempty"`
+	// Comparing: the disks are being read on both nodes after the switch, which an
+	// abort ends, and nothing else.
+	Comparing bool `json:"comparing,omitempty"`
+}
+
+// Comparing tells that an abort would end the comparison of the disks alone.
+func (j Job) Comparing() bool {
+	for _, p := range j.Phases {
+		if p.ID == PhaseVerify {
+			return p.Comparing && p.Status == PhaseActive && !j.State.Ended()
+		}
+	}
+	return false
 }
 
 // Progress is one reading of libvirt's job statistics, plus what follows from

@@ -52,6 +52,8 @@ func (s *Job) cannotAbort() string {
 	switch {
 	case s.job.State == model.JobUndoing:
 		return "it is being undone already"
+	case s.job.Comparing():
+		return ""
 	case s.job.Switched:
 		return "the target has taken over; r sends it back"
 	case s.job.State == model.JobPerson:
@@ -82,6 +84,8 @@ func (s *Job) cannotRollback() string {
 		return "it is being sent back already"
 	case s.job.State == model.JobUndoing:
 		return "it is being undone already"
+	case s.job.Comparing():
+		return "the disks are being compared; a ends that, then it can be sent back"
 	case s.job.Switched && s.job.State == model.JobRunning:
 		return "the checks are being made; it can be sent back after them"
 	}
@@ -215,8 +219,27 @@ func (s *Job) changed(was string, still func(model.Job) bool) func(*Env) string 
 	}
 }
 
+// askStopComparing ends what is left of a move that has been made.
+func (s *Job) askStopComparing() Intent {
+	j := s.job
+	q := s.question("stop comparing the disks?")
+	q.Lines = []string{
+		name(j.VMName) + " is on " + name(j.To) + " and stays there. Only the reading stops: that its disks are equal to " +
+			"those on " + name(j.From) + " is not proved then.",
+	}
+	q.Yes, q.No = "stop", "go on"
+	return Ask{
+		Question: q,
+		Then:     Command{Job: s.id, Command: model.Command{Kind: model.CommandAbort}, Done: name(j.VMName) + ": the comparison stops"},
+		Gone:     s.changed("The comparison is over.", model.Job.Comparing),
+	}
+}
+
 func (s *Job) askAbort() Intent {
 	j := s.job
+	if j.Comparing() {
+		return s.askStopComparing()
+	}
 	q := s.question("abort the move?")
 	q.Lines = []string{
 		"The copying stops and is undone: what was made on " + name(j.To) + " is removed, and " +

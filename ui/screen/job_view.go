@@ -205,6 +205,8 @@ func (s *Job) assurance(w int) string {
 		line = "job " + name(s.back) + " has brought it back; enter opens it"
 	case j.State == model.JobAwaiting:
 		line = "c lets go of what is left on " + from + "; r sends it back, nothing is lost"
+	case j.State == model.JobRunning && j.Comparing():
+		line = vm + " runs on " + to + "; " + name(phaseOf(j, model.PhaseVerify).Detail) + "; a ends that"
 	case j.State == model.JobRunning && j.Switched:
 		line = to + " has taken over; " + from + " keeps its copy, which cannot start, until this is confirmed"
 	case j.State == model.JobRunning && stopped && !movesMemory(j):

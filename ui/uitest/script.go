@@ -146,6 +146,17 @@ func (s *Script) Switch(from, to string, fail model.CheckID) *Script {
 	return s.Phase(model.PhaseConfirm, model.PhaseActive, "").Result(r)
 }
 
+// Compare is the time after the checks in which the disks are read on both nodes.
+func (s *Script) Compare(from, to string) *Script {
+	s.Phase(model.PhaseMemory, model.PhaseOK, "").Phase(model.PhaseGate, model.PhaseActive, "")
+	s.Checks(model.StageGate, to, 6*time.Millisecond, "")
+	s.Phase(model.PhaseGate, model.PhaseOK, "").Phase(model.PhaseSwitch, model.PhaseActive, "").Wait(20 * time.Millisecond)
+	s.Phase(model.PhaseSwitch, model.PhaseOK, "").Phase(model.PhaseVerify, model.PhaseActive, "").Checks(model.StageAfter, to, 400*time.Millisecond, "")
+	return s.add(event.Event{Type: event.TypePhase, Phase: &model.Phase{
+		ID: model.PhaseVerify, Status: model.PhaseActive, Detail: "comparing the disks: 3.0 GiB of 18 GiB", At: s.now, Comparing: true,
+	}})
+}
+
 // Confirm is the end of a move that was confirmed.
 func (s *Script) Confirm(from, to string) *Script {
 	s.Log("info", from, "the definition and the disks that were left are let go").Wait(700 * time.Millisecond)

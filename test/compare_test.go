@@ -53,7 +53,7 @@ func TestDiskProof(t *testing.T) {
 	}
 	move(cow, equal)
 	move(flat, none)
-	move(cow, "sizes compared at the gate\"", "--no-compare")
+	move(cow, "what was written since: sha256 of 3 disk(s) equal", "--mode", "block")
 	// A guest that stays paused can wait for the comparison on any file system.
 	if _, err := the.Node(cow).Virsh(t.Context(), "suspend", s.Name); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -17,20 +18,29 @@ import (
 // same content on the target.
 type DiskPair struct {
 	Disk, Source, Target, Format string
+	// Top leaves out what lies under the images.
+	Top bool
 	// InUse: QEMUs have both open; their guests are paused.
 	InUse bool
 }
 
-// comparable lists the disks that a proof is made of after the mirror. What is
-// under the overlays of a move in passes was compared when it was copied.
-func (j *Job) comparable() []model.DiskPlan {
-	if len(j.Journal.View().Passes) > 0 || j.plan.Options.NoCompare || j.Copier == nil {
+// comparable lists what a proof is made of after the mirror. What is under the
+// overlays of a move in passes was compared when it was copied.
+func (j *Job) comparable() []DiskPair {
+	v := j.Journal.View()
+	if j.plan.Options.NoCompare || j.Copier == nil {
 		return nil
 	}
-	var out []model.DiskPlan
+	var out []DiskPair
+	if n := len(v.Passes); n > 0 {
+		for _, o := range v.Passes[n-1].Overlays {
+			out = append(out, DiskPair{Disk: o.Disk, Source: o.Path, Target: o.Path, Format: "qcow2", Top: true})
+		}
+		return out
+	}
 	for _, d := range j.plan.Copies() {
 		if d.Type == "file" {
-			out = append(out, d)
+			out = append(out, DiskPair{Disk: d.Target, Source: d.Source, Target: d.Path, Format: d.Format})
 		}
 	}
 	return out
@@ -48,7 +58,7 @@ func (j *Job) trySnapshots(ctx context.Context) error {
 		return nil // there is no gate then; a guest that stays paused needs none
 	}
 	for _, d := range j.comparable() {
-		vol := journal.Volume{Node: j.plan.To, Path: snapshotName(d.Path, j.Journal.View().Job), Of: d.Path}
+		vol := journal.Volume{Node: j.plan.To, Path: snapshotName(d.Target, j.Journal.View().Job), Of: d.Target}
 		if _, err := j.claim(ctx, vol); err != nil {
 			return err
 		}
@@ -58,7 +68,7 @@ func (j *Job) trySnapshots(ctx context.Context) error {
 		}
 		if err != nil {
 			j.noSnapshot = err
-			j.log("info", j.plan.To, "%s will not be compared in full: no snapshot can be made of it: %v", d.Target, err)
+			j.log("info", j.plan.To, "%s will not be compared in full: no snapshot can be made of it: %v", d.Disk, err)
 			if err := j.Journal.Append(journal.Record{Kind: journal.NotCreated, Volume: &vol}); err != nil {
 				return err
 			}
@@ -109,12 +119,12 @@ func (j *Job) compareAtGate(ctx context.Context) error {
 	if !j.stays() || j.Journal.View().Compared != "" {
 		return nil
 	}
-	var pairs []DiskPair
-	for _, d := range j.comparable() {
-		pairs = append(pairs, DiskPair{Disk: d.Target, Source: d.Source, Target: d.Path, Format: d.Format, InUse: true})
-	}
+	pairs := j.comparable()
 	if len(pairs) == 0 {
 		return nil
+	}
+	for i := range pairs {
+		pairs[i].InUse = true
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -176,21 +186,21 @@ func (j *Job) compareAfter(ctx context.Context, healthy bool) error {
 func (j *Job) frozenPairs(ctx context.Context) []DiskPair {
 	v := j.Journal.View()
 	var out []DiskPair
-	for _, d := range j.comparable() {
-		p := DiskPair{Disk: d.Target, Source: d.Source, Format: d.Format}
+	for _, p := range j.comparable() {
+		i := slices.IndexFunc(v.Volumes, func(vol journal.Volume) bool { return vol.Of == p.Target })
+		if i < 0 {
+			continue
+		}
+		p.Target = v.Volumes[i].Path
 		for _, r := range v.Renames {
-			if there, err := j.Source.VolumeExists(ctx, r.To); r.From == d.Source && err == nil && there {
+			if r.From != p.Source {
+				continue
+			}
+			if there, err := j.Source.VolumeExists(ctx, r.To); err == nil && there {
 				p.Source = r.To
 			}
 		}
-		for _, s := range snapshots(v) {
-			if s.Of == d.Path {
-				p.Target = s.Path
-			}
-		}
-		if p.Target != "" {
-			out = append(out, p)
-		}
+		out = append(out, p)
 	}
 	return out
 }

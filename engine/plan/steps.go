@@ -48,7 +48,7 @@ func steps(p model.Plan, rate uint64) []model.PlanStep {
 		add(model.PhaseMemory, "overrule libvirt's own test for shared storage: every shared disk was proved and is not cached")
 	}
 	add(model.PhaseGate, "with the VM paused on both, check monitor, memory, vCPUs, disks and networks on %s", p.To)
-	compared := len(copies) > 0 && !p.Options.NoCompare && p.Mode != model.ModeBlock && p.Options.Policy != model.PolicyPostCopy
+	compared := len(copies) > 0 && !p.Options.NoCompare && p.Options.Policy != model.PolicyPostCopy
 	if compared && paused {
 		add(model.PhaseGate, "read %s on both nodes and compare", plural(len(copies), "disk"))
 	}

@@ -20,6 +20,7 @@ type Pair struct {
 	Disk                 string // what to call it: "vda"
 	Source, Target       string
 	Format               string // of both: raw or qcow2
+	Top                  bool   // what lies under the images is left out
 	InUse                bool   // by QEMUs whose guests are paused
 	sourceMap, targetMap []piece
 }
@@ -78,10 +79,10 @@ func Same(ctx context.Context, src, dst Node, pairs []Pair, report func(done, to
 // compared in one go.
 func (p Pair) parts(ctx context.Context, src, dst Node) ([]compared, error) {
 	var err error
-	if p.sourceMap, err = pieces(ctx, src, p.Source, p.Format, p.InUse); err != nil {
+	if p.sourceMap, err = pieces(ctx, src, p.Source, p); err != nil {
 		return nil, err
 	}
-	if p.targetMap, err = pieces(ctx, dst, p.Target, p.Format, p.InUse); err != nil {
+	if p.targetMap, err = pieces(ctx, dst, p.Target, p); err != nil {
 		return nil, err
 	}
 	if a, b := endOf(p.sourceMap), endOf(p.targetMap); a != b {
@@ -92,24 +93,32 @@ func (p Pair) parts(ctx context.Context, src, dst Node) ([]compared, error) {
 
 // pieces asks a node in which files, and where in them, the data of an image
 // are. A guest reads zeros everywhere else.
-func pieces(ctx context.Context, n Node, name, format string, inUse bool) ([]piece, error) {
+func pieces(ctx context.Context, n Node, name string, p Pair) ([]piece, error) {
 	if err := checkPath(name); err != nil {
 		return nil, err
 	}
-	if format != "raw" && format != "qcow2" {
-		return nil, fmt.Errorf("cannot compare %s: its format is %q, and only raw and qcow2 can be", name, format)
+	if p.Format != "raw" && p.Format != "qcow2" {
+		return nil, fmt.Errorf("cannot compare %s: its format is %q, and only raw and qcow2 can be", name, p.Format)
 	}
-	layers, err := layersOf(ctx, n, name, format, inUse)
-	if err != nil {
-		return nil, err
+	described := map[string]any{"driver": p.Format, "file": map[string]any{"driver": "file", "filename": name}}
+	layers := []string{name}
+	var err error
+	switch {
+	case p.Format == "raw":
+	case p.Top:
+		described["backing"] = nil
+	default:
+		if layers, err = layersOf(ctx, n, name, p.InUse); err != nil {
+			return nil, err
+		}
 	}
 	what := "find the data of " + name
-	image, err := asJSON(map[string]any{"driver": format, "file": map[string]any{"driver": "file", "filename": name}})
+	image, err := asJSON(described)
 	if err != nil {
 		return nil, err
 	}
 	argv := []string{"qemu-img", "map", "--output=json"}
-	if inUse {
+	if p.InUse {
 		argv = append(argv, "-U")
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -140,10 +149,7 @@ func pieces(ctx context.Context, n Node, name, format string, inUse bool) ([]pie
 }
 
 // layersOf lists the files that hold the data of an image, from the top.
-func layersOf(ctx context.Context, n Node, name, format string, inUse bool) ([]string, error) {
-	if format == "raw" {
-		return []string{name}, nil
-	}
+func layersOf(ctx context.Context, n Node, name string, inUse bool) ([]string, error) {
 	chain, err := Chain(ctx, n, name, inUse)
 	if err != nil {
 		return nil, err

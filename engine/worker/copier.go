@@ -137,7 +137,7 @@ func (c *copier) of(files []model.FilePlan) store.Plan {
 func (c *copier) Same(ctx context.Context, pairs []migrate.DiskPair, report func(done, total int64)) (string, error) {
 	var all []store.Pair
 	for _, p := range pairs {
-		all = append(all, store.Pair{Disk: p.Disk, Source: p.Source, Target: p.Target, Format: p.Format, InUse: p.InUse})
+		all = append(all, store.Pair{Disk: p.Disk, Source: p.Source, Target: p.Target, Format: p.Format, Top: p.Top, InUse: p.InUse})
 	}
 	return store.Same(ctx, c.src, c.dst, all, report)
 }

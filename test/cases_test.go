@@ -15,8 +15,8 @@ import (
 // is not reached.
 var lasting = []string{"--bandwidth", "24", "--max-downtime", "1ms"}
 
-// settled checks how a move ended, by its own word and from outside.
-func settled(t *testing.T, c *console, s *subject, id, outcome, at string) (r line) {
+// endedAs checks how a move ended, by its own word and from outside.
+func endedAs(t *testing.T, c *console, s *subject, id, outcome, at string) (r line) {
 	t.Helper()
 	r = result(t, c.run("job", id, "-o", "json").out)
 	now, bad := s.judge(t.Context())
@@ -41,7 +41,7 @@ func TestD6AbortOnTheTarget(t *testing.T) {
 	c.must(0, "tune", id, "--bandwidth", "0", "--max-downtime", "2s")
 	c.reach(id, "done")
 	stop()
-	settled(t, c, s, id, "done", to)
+	endedAs(t, c, s, id, "done", to)
 }
 
 // B3: the job's process dies while the memory goes over.
@@ -56,7 +56,7 @@ func TestB3KilledInTheMemoryCopy(t *testing.T) {
 		t.Error(err)
 	}
 	stop()
-	settled(t, c, s, id, "undone", from)
+	endedAs(t, c, s, id, "undone", from)
 }
 
 // E6: nothing of a VM's definition is changed by a move, and what is to hold from
@@ -82,7 +82,7 @@ func TestE6WhatHoldsFromTheNextBootOn(t *testing.T) {
 	stop := observe(s)
 	id, _ := c.move(s, to)
 	stop()
-	settled(t, c, s, id, "done", to)
+	endedAs(t, c, s, id, "done", to)
 	if now := virsh(to, "dumpxml", "--inactive", s.Name); now != next {
 		t.Errorf("its next boot was to be by\n%s\nand will be by\n%s", next, now)
 	}
@@ -93,7 +93,8 @@ func TestE6WhatHoldsFromTheNextBootOn(t *testing.T) {
 
 // E10: a VM that its user has paused, and a move that fails: it is paused still.
 func TestE10PausedAndFailed(t *testing.T) {
-	s, from := one(t, lab.VMSpec{Name: "kpaused", State: lab.VMPaused})
+	s, from := one(t, lab.VMSpec{Name: "wpaused", State: lab.VMPaused})
+	stopAfter(t, s.Name)
 	to, c := other(from), newConsole(t)
 	stop := observe(s)
 	id := c.start(s.Name, to, "--bandwidth", "1")
@@ -103,7 +104,7 @@ func TestE10PausedAndFailed(t *testing.T) {
 	}
 	c.reach(id, "undone")
 	stop()
-	if r := settled(t, c, s, id, "undone", from); !strings.Contains(r.Reason, "on "+to+" is gone") {
+	if r := endedAs(t, c, s, id, "undone", from); !strings.Contains(r.Reason, "on "+to+" is gone") {
 		t.Errorf("the cause is: %s", r.Reason)
 	}
 }
@@ -111,7 +112,8 @@ func TestE10PausedAndFailed(t *testing.T) {
 // I5: a transient VM stays one where it stays, after a move that was called off. A
 // persistent one is persistent on its target and unknown on its source: all others.
 func TestI5TransientAndAborted(t *testing.T) {
-	s, from := one(t, lab.VMSpec{Name: "kpassing", Agent: true, Transient: true})
+	s, from := one(t, lab.VMSpec{Name: "wpassing", Agent: true, Transient: true})
+	stopAfter(t, s.Name)
 	c := newConsole(t)
 	stop := observe(s)
 	id := c.start(s.Name, other(from), "--bandwidth", "2")
@@ -119,7 +121,7 @@ func TestI5TransientAndAborted(t *testing.T) {
 	c.must(0, "abort", id, "--yes")
 	c.reach(id, "undone")
 	stop()
-	settled(t, c, s, id, "undone", from)
+	endedAs(t, c, s, id, "undone", from)
 }
 
 // G1: three disks and the memory by sockets of the file system, each over a
@@ -146,7 +148,7 @@ func TestG1ThreeDisksBySockets(t *testing.T) {
 		c.must(0, "tune", id, "--bandwidth", "0")
 		c.reach(id, "done")
 		stop()
-		settled(t, c, s, id, "done", to)
+		endedAs(t, c, s, id, "done", to)
 		noSockets(t)
 		from = to
 	}

@@ -93,7 +93,7 @@ func TestI4KeepsVariablesAndTPM(t *testing.T) {
 	id := c.start(s.Name, to, "--bandwidth", "0")
 	c.reach(id, "undone")
 	stop()
-	r := settled(t, c, s, id, "undone", from)
+	r := endedAs(t, c, s, id, "undone", from)
 	if _, why, _ := strings.Cut(r.Reason, to+" says: "); !strings.Contains(why, "tpm-emulator") {
 		t.Errorf("the cause is: %s", r.Reason)
 	}
@@ -102,7 +102,7 @@ func TestI4KeepsVariablesAndTPM(t *testing.T) {
 	stop = observe(s)
 	id, _ = c.move(s, to)
 	stop()
-	settled(t, c, s, id, "done", to)
+	endedAs(t, c, s, id, "done", to)
 	if now := register(to); now != extended || !strings.Contains(askTPM(t, s.Name, to, nvRead), written) {
 		t.Errorf("it has another TPM: register 16 was %s, is %s", extended, now)
 	}
@@ -118,7 +118,7 @@ func TestI4KeepsVariablesAndTPM(t *testing.T) {
 	state := "/var/lib/libvirt/swtpm/" + s.UUID + "/tpm2/tpm2-00.permall"
 	vars, tpm := hash(to, s.NVRAMPath()), hash(to, state)
 	id, _ = c.move(s, from, "--mode", "offline")
-	settled(t, c, s, id, "done", from)
+	endedAs(t, c, s, id, "done", from)
 	if hash(from, s.NVRAMPath()) != vars || hash(from, state) != tpm {
 		t.Error("the files of its UEFI variables or its TPM are others")
 	}

@@ -89,7 +89,7 @@ var breakings = []breaking{
 	{name: "C4 the source is cut off at Confirm", at: "committed", do: cut(source), mend: heal(source), owner: "target", codes: []int{0, 5, 6}, blames: source},
 	{name: "C5 the source is cut off in the copy", do: cut(source), mend: heal(source), lasts: 40 * time.Second, owner: "", codes: []int{0, 4, 5}, blames: source},
 	{name: "C6 the network is down for a moment", do: cut(target), mend: heal(target), lasts: 3 * time.Second, owner: "target", codes: []int{0}},
-	{name: "C7 the network is down for too long", do: cut(target), mend: heal(target), owner: "source", codes: []int{4, 5}},
+	{name: "C7 the network is down for too long", do: cut(target), mend: heal(target), owner: "source", codes: []int{4, 5}, blames: target},
 	{
 		name: "C9 the data path alone is dropped", owner: "source", codes: []int{4},
 		do:   func(ctx context.Context, b *broken) error { return b.to.BlockPeers(ctx) },
@@ -123,7 +123,10 @@ func TestAccept(t *testing.T) {
 // ends of the move are named says nothing, nor that its source's libvirt was asked to
 // make it, where it is the target that broke.
 func (x *broken) blamed(r line, at string) (bad []string) {
-	why := strings.TrimPrefix(r.Reason, "the copy from "+x.from.Name+" to "+x.to.Name+" failed: ")
+	why := r.Reason
+	if after, ok := strings.CutPrefix(why, "the copy from "+x.from.Name+" to "+x.to.Name+" "); ok {
+		_, why, _ = strings.Cut(after, ": ")
+	}
 	why = strings.TrimPrefix(why, "the VM has moved to "+x.to.Name+", but ")
 	if at == x.to.Name {
 		why = strings.TrimPrefix(why, "cannot move the data on "+x.from.Name+": ")

@@ -98,6 +98,8 @@ func TestUndo(t *testing.T) {
 	shared.Rights = []model.Rights{{Path: "/nfs/a.img", UID: 64055, GID: 130, Mode: "600"}}
 	early := full
 	early.Prepared, early.Performing, early.Performed, early.Volumes = false, false, false, nil
+	asked := early
+	asked.Stopping = true
 	asleep := full
 	asleep.Plan = &model.Plan{Was: words["pu"]}
 
@@ -122,6 +124,8 @@ func TestUndo(t *testing.T) {
 		{"source off", full, &host{st: words["off"]}, &host{st: words["missing"]}, "unmark autostart", "delete /img/web.qcow2", 0, ""},
 		{"source stays paused", full, &host{st: words["pm"], stuck: true}, &host{st: words["missing"]}, "unmark autostart announce resume", "delete /img/web.qcow2", 0, "run the VM on the source"},
 		{"paused by its user before", asleep, &host{st: words["pu"]}, &host{st: words["missing"]}, "unmark announce", "delete /img/web.qcow2", 0, ""},
+		{"asked to shut down, and off late", asked, &host{st: words["off"]}, &host{st: words["missing"]}, "unmark autostart start", "", 0, ""},
+		{"asked to shut down, and deaf", asked, &host{st: words["running"]}, &host{st: words["missing"]}, "unmark autostart", "", 0, ""},
 		{"not decided", journal.View{}, &host{}, &host{}, "", "", 0, "does not hold that decision"},
 	}
 	for _, tt := range tests {
@@ -141,6 +145,9 @@ func TestUndo(t *testing.T) {
 			}
 			if got := strings.Join(tt.dst.did, " "); got != tt.dstDid {
 				t.Errorf("on the target: %q, want %q", got, tt.dstDid)
+			}
+			if out.Started != slices.Contains(tt.src.did, "start") {
+				t.Errorf("it says that it started the guest: %v", out.Started)
 			}
 			if len(out.Debts) != tt.debts {
 				t.Errorf("debts: %v, want %d", out.Debts, tt.debts)

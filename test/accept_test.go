@@ -30,6 +30,9 @@ type breaking struct {
 	codes []int
 	// off: the guest was killed on its owner and is off.
 	off bool
+	// blames is the node at which it broke: the cause of a move that failed is
+	// about that one and not about the other.
+	blames func(b *broken) *lab.Node
 }
 
 type broken struct {
@@ -74,19 +77,19 @@ func target(b *broken) *lab.Node { return b.to }
 
 // breakings are the cases of this shape.
 var breakings = []breaking{
-	{name: "A2 the target's QEMU dies after the switch-over began", at: "performed", do: killQEMU(target), owner: "source", codes: []int{4}},
-	{name: "A3 the source's QEMU dies in the copy", do: killQEMU(source), owner: "source", codes: []int{4, 5}, off: true},
-	{name: "A7 the target's sshd dies in the copy", do: killService(target, lab.SSHD), codes: []int{0, 4}},
+	{name: "A2 the target's QEMU dies after the switch-over began", at: "performed", do: killQEMU(target), owner: "source", codes: []int{4}, blames: target},
+	{name: "A3 the source's QEMU dies in the copy", do: killQEMU(source), owner: "source", codes: []int{4, 5}, off: true, blames: source},
+	{name: "A7 the target's sshd dies in the copy", do: killService(target, lab.SSHD), codes: []int{0, 4}, blames: target},
 	{name: "A8 the source's libvirtd is restarted in the copy", do: restart(source), owner: "source", codes: []int{4}},
-	{name: "A8 the target's libvirtd is restarted in the copy", do: restart(target), owner: "source", codes: []int{4}},
+	{name: "A8 the target's libvirtd is restarted in the copy", do: restart(target), owner: "source", codes: []int{4}, blames: target},
 	// As a rule libvirt kills the copy that came in when it comes back; where it
 	// does not, the copy is whole, and the move goes on.
 	{name: "A10 the target's libvirtd dies after the copy", at: "performed", do: killService(target, lab.Libvirtd), codes: []int{0, 4}},
-	{name: "C1 the target is cut off at Prepare", at: "prepare", do: cut(target), mend: heal(target), owner: "source", codes: []int{4, 5}},
-	{name: "C4 the source is cut off at Confirm", at: "committed", do: cut(source), mend: heal(source), owner: "target", codes: []int{0, 5, 6}},
-	{name: "C5 the source is cut off in the copy", do: cut(source), mend: heal(source), lasts: 40 * time.Second, owner: "", codes: []int{0, 4, 5}},
+	{name: "C1 the target is cut off at Prepare", at: "prepare", do: cut(target), mend: heal(target), owner: "source", codes: []int{4, 5}, blames: target},
+	{name: "C4 the source is cut off at Confirm", at: "committed", do: cut(source), mend: heal(source), owner: "target", codes: []int{0, 5, 6}, blames: source},
+	{name: "C5 the source is cut off in the copy", do: cut(source), mend: heal(source), lasts: 40 * time.Second, owner: "", codes: []int{0, 4, 5}, blames: source},
 	{name: "C6 the network is down for a moment", do: cut(target), mend: heal(target), lasts: 3 * time.Second, owner: "target", codes: []int{0}},
-	{name: "C7 the network is down for too long", do: cut(target), mend: heal(target), owner: "source", codes: []int{4, 5}},
+	{name: "C7 the network is down for too long", do: cut(target), mend: heal(target), owner: "source", codes: []int{4, 5}, blames: target},
 	{
 		name: "C9 the data path alone is dropped", owner: "source", codes: []int{4},
 		do:   func(ctx context.Context, b *broken) error { return b.to.BlockPeers(ctx) },
@@ -114,6 +117,27 @@ func TestAccept(t *testing.T) {
 		}
 		t.Run(strings.ReplaceAll(b.name, " ", "_"), b.run)
 	}
+}
+
+// blamed tells whether the words of a failure put it to the right node. That both
+// ends of the move are named says nothing, nor that its source's libvirt was asked to
+// make it, where it is the target that broke.
+func (x *broken) blamed(r line, at string) (bad []string) {
+	why := r.Reason
+	if after, ok := strings.CutPrefix(why, "the copy from "+x.from.Name+" to "+x.to.Name+" "); ok {
+		_, why, _ = strings.Cut(after, ": ")
+	}
+	why = strings.TrimPrefix(why, "the VM has moved to "+x.to.Name+", but ")
+	if at == x.to.Name {
+		why = strings.TrimPrefix(why, "cannot move the data on "+x.from.Name+": ")
+	}
+	if !strings.Contains(why, at) || strings.Contains(why, other(at)) {
+		bad = append(bad, fmt.Sprintf("it broke on %s, and the cause is: %s", at, r.Reason))
+	}
+	if r.Outcome == "undone" && r.Owner != x.from.Name {
+		bad = append(bad, fmt.Sprintf("it is undone, and %q is said to have the VM, not %s", r.Owner, x.from.Name))
+	}
+	return bad
 }
 
 func contains(all []string, s string) bool {
@@ -148,14 +172,7 @@ func (b breaking) run(t *testing.T) {
 	if b.at == "" {
 		c.copied(x.id, "disk")
 	} else {
-		if !c.wrote(x.id, b.at, 2*time.Minute) {
-			t.Fatalf("job %s did not write %s: %v", x.id, b.at, c.records(x.id))
-		}
-		until(t, "the process of job "+x.id+" stands still", 10*time.Second, func() bool {
-			pid = c.worker(x.id)
-			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-			return err == nil && strings.Contains(string(stat), ") T ")
-		})
+		pid = c.stands(x.id, b.at)
 	}
 	if err := b.do(ctx, x); err != nil {
 		t.Fatal(err)
@@ -191,6 +208,9 @@ func (b breaking) run(t *testing.T) {
 	}
 	if r.Outcome != "done" && (r.Reason == "" || r.Next == "") {
 		bad = append(bad, fmt.Sprintf("no cause or no next step: %+v", r))
+	}
+	if b.blames != nil && r.Outcome != "done" {
+		bad = append(bad, x.blamed(r, b.blames(x).Name)...)
 	}
 	if b.name[:3] == "C10" {
 		for _, p := range the.Where(ctx, s.Name) {

@@ -164,32 +164,34 @@ func TestRefusedBeforeAnythingIsTouched(t *testing.T) {
 		}
 	}
 	for name, tt := range map[string]struct {
-		make, undo func(t *testing.T)
-		want       string
+		make, undo  func(t *testing.T)
+		want, names string
 	}{
 		"E1 the name is taken": {
 			func(t *testing.T) { define(t, s.Name, "11111111-2222-4333-8444-555555555555") },
-			func(t *testing.T) { virsh(t, to, "undefine", "11111111-2222-4333-8444-555555555555") }, s.Name,
+			func(t *testing.T) { virsh(t, to, "undefine", "11111111-2222-4333-8444-555555555555") }, s.Name, to,
 		},
 		"E2 the UUID is taken": {
 			func(t *testing.T) { define(t, "impostor", s.UUID) },
-			func(t *testing.T) { virsh(t, to, "undefine", "impostor") }, "impostor",
+			func(t *testing.T) { virsh(t, to, "undefine", "impostor") }, "impostor", to,
 		},
 		"E7 it has a snapshot": {
 			func(t *testing.T) { virsh(t, from, "snapshot-create-as", s.Name, "before") },
-			func(t *testing.T) { virsh(t, from, "snapshot-delete", s.Name, "before") }, "snapshot",
+			func(t *testing.T) { virsh(t, from, "snapshot-delete", s.Name, "before") }, "snapshot", from,
 		},
 		"F2 no pool for its disk": {
 			func(t *testing.T) { virsh(t, to, "pool-destroy", "images") },
-			func(t *testing.T) { virsh(t, to, "pool-start", "images") }, "pool",
+			func(t *testing.T) { virsh(t, to, "pool-start", "images") }, "pool", to,
 		},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			tt.make(t)
 			o := horcrux(t, "migrate", from+"/"+s.Name, "--to", to, "--yes")
 			tt.undo(t)
-			if o.code != 3 || !strings.Contains(o.errOut, tt.want) {
-				t.Errorf("exit code %d: %s%s", o.code, o.out, o.errOut)
+			// The move itself names the target before it says what is wrong where.
+			_, why, _ := strings.Cut(o.errOut, "cannot move "+s.Name+" to "+to+": ")
+			if o.code != 3 || !strings.Contains(why, tt.want) || !strings.Contains(why, tt.names) || strings.Contains(why, other(tt.names)) {
+				t.Errorf("exit code %d, and it is %s that has it: %s%s", o.code, tt.names, o.out, o.errOut)
 			}
 			if now, bad := s.judge(t.Context()); now != from || len(bad) > 0 {
 				t.Errorf("on %s: %v", now, bad)

@@ -75,9 +75,11 @@ type Job struct {
 	plan model.Plan
 
 	src, dst Link
-	flags    virt.MigrateFlags
-	params   virt.MigrateParams
-	started  time.Time
+	// targetSays is why the copy that came in had ended before it was told to.
+	targetSays error
+	flags      virt.MigrateFlags
+	params     virt.MigrateParams
+	started    time.Time
 
 	// base are the checks before the move, while they are being made.
 	base *checks

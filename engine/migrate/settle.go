@@ -184,7 +184,7 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 		j.phase(model.PhaseUndo, model.PhaseOK, string(j.plan.From)+" has the VM, which is off")
 	}
 	r := model.Result{
-		Outcome: model.OutcomeUndone, Owner: j.plan.From, Reason: cause.Error(), Duration: j.Now().Sub(j.started),
+		Outcome: model.OutcomeUndone, Owner: j.plan.From, Reason: j.reason(cause), Duration: j.Now().Sub(j.started),
 		Next: "mend the cause, then move it again",
 	}
 	if errors.Is(cause, ErrAborted) {
@@ -282,7 +282,20 @@ func (j *Job) endTarget(ctx context.Context) error {
 	if virt.IsCode(err, virt.CodeMigrateFinishOK) || virt.IsNoDomain(err) {
 		return nil
 	}
+	if _, answered := virt.Code(err); answered {
+		j.targetSays = err
+	}
 	return err
+}
+
+// reason is the cause of an undone move, with what the target's libvirt kept of the
+// end of its QEMU: the source knows only that its own copy broke off.
+func (j *Job) reason(cause error) string {
+	var said *virt.Error
+	if errors.Is(cause, ErrAborted) || !errors.As(j.targetSays, &said) || said.Err == nil {
+		return cause.Error()
+	}
+	return fmt.Sprintf("%v; %s says: %s", cause, j.plan.To, virt.Clean(said.Err.Error()))
 }
 
 // endSource tells the source that the move is off. A Perform that failed has

@@ -143,7 +143,7 @@ func (w *watch) follow(ctx context.Context, a advice) {
 		w.startPostCopy(ctx, a.why)
 	case adviseAbort:
 		if w.asked == nil {
-			w.abort(ctx, errors.New(a.why))
+			w.abort(ctx, fmt.Errorf("the copy from %s to %s was stopped: %s", w.job.plan.From, w.job.plan.To, a.why))
 		}
 	}
 }
@@ -195,10 +195,13 @@ func (w *watch) suspend(ctx context.Context) {
 // why is the cause of a failed copy: what we asked for, or what libvirt says
 // and what the target shows of it.
 func (w *watch) why(ctx context.Context, err error) error {
+	to := w.job.plan.To
 	if w.asked != nil && !errors.Is(err, virt.ErrLost) {
+		if !errors.Is(w.asked, ErrAborted) && w.silentTarget(ctx) {
+			return fmt.Errorf("%w; %s does not answer", w.asked, to)
+		}
 		return w.asked
 	}
-	to := w.job.plan.To
 	err = fmt.Errorf("the copy from %s to %s failed: %w", w.job.plan.From, to, err)
 	if w.job.byRelay() {
 		if broke := w.job.Relay.Err(); broke != nil {
@@ -214,6 +217,13 @@ func (w *watch) why(ctx context.Context, err error) error {
 		return fmt.Errorf("%w; the QEMU that was receiving the VM on %s is gone", err, to)
 	}
 	return err
+}
+
+func (w *watch) silentTarget(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	_, err := w.job.Target.Status(ctx)
+	return err != nil
 }
 
 func (w *watch) finish(err error) {

@@ -346,7 +346,7 @@ func (s *Node) poolLines(w int) []string {
 			{Text: name(p.Name), Style: th.Strong},
 			{Text: name(p.Type), Style: th.Muted},
 			use, free, all,
-			{Text: name(p.Path), Style: th.Muted},
+			{Text: name(p.Path), Tail: true, Style: th.Muted},
 		}}
 	}), "\n")
 }

@@ -75,7 +75,7 @@ func (s *Node) storage(w, h int) string {
 			{Text: text.Bytes(v.Capacity), Style: th.Text},
 			{Text: text.Bytes(v.Allocation), Style: th.Muted},
 			{Text: text.Or(users[v.Path], "-"), Style: th.Text},
-			{Text: name(v.Path), Style: th.Muted},
+			{Text: name(v.Path), Tail: true, Style: th.Muted},
 		}}
 	})
 	return strings.Join(append(lines, table), "\n")

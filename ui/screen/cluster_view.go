@@ -156,15 +156,12 @@ func (c *Cluster) sideView(w, h int) string {
 	case paneNodes:
 		if n, ok := c.env.Node(c.node); ok {
 			lines = append(lines, " "+th.Strong.Render(name(n.Name)), "")
-			lines = append(lines, nodeFacts(c.env, n, w-2)...)
+			lines = append(lines, nodeSide(c.env, n, w-2, h-2)...)
 		}
 	case paneVMs:
 		if v := c.current(); v != nil {
 			lines = append(lines, " "+th.Strong.Render(name(v.Name)), "")
-			lines = append(lines, vmFacts(c.env, *v, w-2)...)
-			if h > len(lines)+12 {
-				lines = append(append(lines, ""), vmCharts(c.env, v, w-2, 3)...)
-			}
+			lines = append(lines, vmSide(c.env, v, w-2, h-2)...)
 		}
 	case paneJobs:
 		if j, ok := c.env.Job(c.job); ok {

@@ -246,29 +246,7 @@ func (s *Node) top(w int) []string {
 	if s.env.W < 120 {
 		return lines
 	}
-	return append(append(lines, ""), s.charts(w)...)
-}
-
-// charts draws the readings of the node kept so far.
-func (s *Node) charts(w int) []string {
-	th := s.env.Theme
-	series := s.env.History[Target{Node: s.node.Name}]
-	span := "the readings begin now"
-	if len(series.CPU) > 1 {
-		span = "the last " + text.Clock(s.env.Now.Sub(series.Since))
-	}
-	lines := []string{" " + th.Strong.Render("LOAD") + "  " + th.Muted.Render(span)}
-	for _, c := range []struct {
-		title  string
-		values []float64
-	}{{"CPU", series.CPU}, {"memory", series.Memory}} {
-		lines = append(lines, " "+th.Muted.Render(c.title))
-		for _, l := range widget.Chart(c.values, max(0, w-3), 3, 100) {
-			lines = append(lines, " "+th.Accent.Render(l))
-		}
-		lines = append(lines, " "+th.Line.Render(strings.Repeat(theme.Rule, max(0, w-3))))
-	}
-	return lines
+	return append(append(lines, ""), nodeCharts(s.env, s.node, w)...)
 }
 
 func (s *Node) vmLines(w, h int) int {

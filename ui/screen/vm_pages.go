@@ -78,7 +78,7 @@ func vmCharts(e *Env, v *model.VM, w, tall int) []string {
 	}
 	all := []chart{
 		{"CPU", now(fmt.Sprintf("%s %% of %d", cpuNumber(v.CPUPercent), 100*v.VCPUs)), "", series.CPU, float64(100 * max(1, v.VCPUs)), th.Accent},
-		{"memory on the host", now(text.Bytes(v.HostMemory)), "on the host  " + now(text.Bytes(v.HostMemory)), series.Memory, 1.25 * float64(max(v.Memory, v.HostMemory)), th.Accent},
+		{"memory on the host", now(text.Bytes(v.HostMemory)), "host memory  " + now(text.Bytes(v.HostMemory)), series.Memory, 1.25 * float64(max(v.Memory, v.HostMemory)), th.Accent},
 		{"disk", now("read " + text.Rate(v.DiskRead) + ", write " + text.Rate(v.DiskWrite)), "disk  " + now(rates(v.DiskRead, v.DiskWrite)), both(series.Read, series.Write), 0, th.OK},
 		{"network", now("in " + text.Rate(v.NetRx) + ", out " + text.Rate(v.NetTx)), "network  " + now(rates(v.NetRx, v.NetTx)), both(series.Rx, series.Tx), 0, th.OK},
 	}

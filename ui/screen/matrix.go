@@ -251,7 +251,7 @@ func (s *Matrix) cell(v model.VM, to model.NodeName) look {
 	p, ok := s.plans[planKey{v.UUID, to}]
 	switch {
 	case v.Node == to:
-		return look{sign: theme.SignCursor, word: "is here", style: th.Muted}
+		return look{sign: theme.SignSkip, word: "is here", style: th.Muted}
 	case n.Maintenance != nil:
 		return look{sign: theme.SignFail, word: "maintenance", style: th.Warn}
 	case n.State != model.NodeUp && n.State != model.NodeBusy:

@@ -33,6 +33,7 @@ type Node struct {
 	names names
 	page  nodePage
 
+	again   bool // a person asked for them anew
 	details *model.NodeDetails
 	err     error
 	volumes widget.List
@@ -91,8 +92,13 @@ func (s *Node) Update(msg any) (Screen, []Intent) {
 		return s, []Intent{AskNode{s.node.Name}}
 	case NodeArrived:
 		if m.Node == s.node.Name {
+			again := s.again
+			s.again = false
 			if s.err = m.Err; m.Err == nil {
 				s.details = &m.Details
+				if again {
+					return s, []Intent{answeredAnew(m.Node)}
+				}
 			}
 		}
 	case Wheel:
@@ -158,6 +164,7 @@ func (s *Node) do(id string) []Intent {
 	case "page1", "page2", "page3", "page4":
 		s.page, s.scroll = nodePage(id[4]-'1'), 0
 	case "again":
+		s.again = true
 		return []Intent{AskNode{s.node.Name}}
 	case "reconnect":
 		return []Intent{Reconnect{s.node.Name}}

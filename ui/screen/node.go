@@ -314,7 +314,7 @@ func (s *Node) poolLines(w int) []string {
 		{Title: "in use", Width: 18, Min: 12, Grow: 1},
 		{Title: "free", Width: 10, Right: true},
 		{Title: "of", Width: 10, Right: true, Rank: 3},
-		{Title: "path", Width: 20, Min: 10, Grow: 1, Rank: 1},
+		{Title: "path", Width: 20, Min: 19, Grow: 1, Rank: 1},
 	}}
 	n := len(s.node.Pools)
 	fresh := s.env.Fresh(s.node.Seen)

@@ -65,7 +65,7 @@ func (a *app) complete(line string) []widget.Completion {
 	case len(words) == 1 && (words[0] == "migrate" || words[0] == "vm" || powerVerb(words[0]) != ""):
 		for i := range a.env.Cluster.VMs {
 			if v := a.env.Cluster.VMs[i]; !v.Tombstone {
-				add(text.Clean(v.Name), text.Clean(string(v.Node))+", "+text.Clean(string(v.State)))
+				add(text.Clean(v.Name), text.Clean(string(v.Node))+", "+screen.StateWord(v.State))
 			}
 		}
 	case len(words) == 1 && (words[0] == "node" || words[0] == "reconnect"), len(words) == 2 && words[0] == "migrate":

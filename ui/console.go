@@ -96,7 +96,7 @@ func (s *session) Run() error {
 		}
 		defer func() { _ = term.Restore(f.Fd(), old) }()
 	}
-	fmt.Fprintf(s.out, "\x1b[2J\x1b[Hconsole of %s; ctrl-] leaves it\r\n", s.name)
+	fmt.Fprintf(s.out, "\x1b[2J\x1b[Hconsole of %s; ctrl-] leaves it, enter may wake it\r\n", s.name)
 	defer fmt.Fprint(s.out, calm)
 	in, err := cancelreader.NewReader(s.in)
 	if err != nil {

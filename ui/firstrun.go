@@ -127,7 +127,7 @@ func (f *first) key(key, typed string) tea.Cmd {
 		return nil
 	}
 	f.wrong = ""
-	moves := map[string]string{"j": "down", "down": "down", "k": "up", "up": "up", "g": "top", "home": "top", "G": "bottom", "end": "bottom"}
+	moves := map[string]string{"j": "down", "down": "down", "k": "up", "up": "up", "g": "top", "home": "top", "G": "bottom", "end": "bottom", "ctrl+d": "half-down", "pgdown": "half-down", "ctrl+u": "half-up", "pgup": "half-up"}
 	if id := moves[key]; id != "" {
 		f.list, _ = f.list.Move(id, len(f.opt.Hosts), f.rows())
 		return nil
@@ -211,6 +211,31 @@ func (f *first) View() tea.View {
 	return v
 }
 
+// said is in full why the host under the cursor could not be reached, and what
+// that means for the configuration.
+func (f *first) said() []string {
+	if f.list.Cursor >= len(f.opt.Hosts) {
+		return nil
+	}
+	h := f.opt.Hosts[f.list.Cursor]
+	s := f.state[h.Address]
+	if s.err == nil {
+		return nil
+	}
+	lines := []string{""}
+	for _, l := range text.Wrap(text.Clean(s.err.Error()), f.w-4) {
+		lines = append(lines, "   "+f.th.Text.Render(l))
+	}
+	if len(lines) > 5 {
+		lines = lines[:5]
+	}
+	next := "t tries it again; it may be written as it is, and the console then asks or says what is missing"
+	for _, l := range text.Wrap(next, f.w-4) {
+		lines = append(lines, "   "+f.th.Muted.Render(l))
+	}
+	return lines
+}
+
 func (f *first) content() string {
 	if f.w < 20 || f.h < 8 {
 		return ""
@@ -226,7 +251,8 @@ func (f *first) content() string {
 	t := widget.Table{Heading: true, Focus: true, Empty: "none is known; n adds one by its name", Columns: []widget.Column{
 		{Title: "HOSTS", Width: 22, Min: 14, Grow: 1}, {Title: "from", Width: 14, Rank: 2}, {Title: "what it says", Width: 40, Min: 20, Grow: 3},
 	}}
-	lines = append(lines, t.View(th, f.w, max(2, f.h-len(lines)-4), f.list, len(f.opt.Hosts), func(i int) widget.Row {
+	said := f.said()
+	lines = append(lines, t.View(th, f.w, max(2, f.h-len(lines)-4-len(said)), f.list, len(f.opt.Hosts), func(i int) widget.Row {
 		h := f.opt.Hosts[i]
 		says := widget.Cell{Text: "-", Style: th.Faint}
 		switch s, ok := f.state[h.Address]; {
@@ -243,7 +269,8 @@ func (f *first) content() string {
 			r.Mark, r.MarkStyle = theme.SignMark, th.Accent
 		}
 		return r
-	}), "", " "+th.Muted.Render("enter writes ")+th.Text.Render(text.CutLeft(f.opt.Path, max(1, f.w-20))))
+	}))
+	lines = append(append(lines, said...), "", " "+th.Muted.Render("enter writes ")+th.Text.Render(text.CutLeft(f.opt.Path, max(1, f.w-20))))
 	foot := ""
 	if f.wrong != "" {
 		foot = th.Warn.Render(theme.SignWarn + " " + text.Clean(f.wrong))

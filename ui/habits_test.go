@@ -52,3 +52,24 @@ func TestMenusAreLists(t *testing.T) {
 	d.send(tea.MouseWheelMsg{X: 5, Y: 5, Button: tea.MouseWheelDown}).sees("▌d  disk rate")
 	d.press("esc", "a", "r").sees("▌r  resume")
 }
+
+// TestRefreshSaysThatItWasDone presses r where nothing changes by it.
+func TestRefreshSaysThatItWasDone(t *testing.T) {
+	onVM(t, "db01").lacks("asked anew").press("r").sees("node1 was asked anew")
+	onNode(t).lacks("asked anew").press("r").sees("node1 was asked anew")
+}
+
+// TestCopyingTheLog copies the newest line: that is no new line of the log.
+func TestCopyingTheLog(t *testing.T) {
+	d := world(t).press("shift+tab", "m", "L")
+	lines := strings.Count(d.screen(), "console")
+	if d.press("y").sees("line copied"); strings.Count(d.screen(), "console") != lines {
+		t.Errorf("the log has grown:\n%s", d.screen())
+	}
+}
+
+// TestSearchCounts says which of the hits it is on.
+func TestSearchCounts(t *testing.T) {
+	d := onVM(t, "db01").press("/").typed("disk").press("enter").sees("1 of 2 lines").press("n").sees("2 of 2 lines")
+	d.press("/", "ctrl+u").typed("no such word").sees("no line has it")
+}

@@ -191,11 +191,13 @@ func (a *app) done(m doneMsg) tea.Cmd {
 // copy puts text on the clipboard of the terminal, which may not listen.
 func (a *app) copy(m screen.Copy) tea.Cmd {
 	if m.Text == "" {
-		return a.say(screen.Note, "there is no "+m.Name+" to copy")
+		a.show(screen.Caution, "there is no "+m.Name+" to copy")
+		return nil
 	}
 	said := m.Name + " copied, if your terminal allows it"
 	if len(m.Text) < 100 {
 		said += ": " + m.Text
 	}
-	return tea.Batch(tea.SetClipboard(m.Text), a.say(screen.Note, said))
+	a.show(screen.Note, said) // nothing was asked of a host, and the log may be what is copied from
+	return tea.SetClipboard(m.Text)
 }

@@ -192,7 +192,7 @@ func (s DomainStatus) Live() bool {
 }
 
 func (s DomainStatus) String() string {
-	if s.Reason == "" || s.State == StateMissing || s.State == StateUnreachable {
+	if s.Reason == "" || s.Reason == "unknown" || s.State == StateMissing || s.State == StateUnreachable {
 		return string(s.State)
 	}
 	return string(s.State) + " (" + s.Reason + ")"

@@ -40,7 +40,7 @@ func readAbilities(text string) ([]model.Capability, error) {
 		add("architecture", cpu.Arch)
 		add("CPU model", strings.TrimSpace(cpu.Vendor+" "+cpu.Model))
 		if t := cpu.Topology; t != nil {
-			add("topology", fmt.Sprintf("%d sockets, %d cores, %d threads", t.Sockets, t.Cores, t.Threads))
+			add("topology", fmt.Sprintf("%s, %s, %s", count(t.Sockets, "socket"), count(t.Cores, "core"), count(t.Threads, "thread")))
 		}
 	}
 	if n := x.Host.NUMA; n != nil && n.Cells != nil {
@@ -56,9 +56,11 @@ func readAbilities(text string) ([]model.Capability, error) {
 		}
 		add("migration", strings.Join(ways, ", "))
 	}
+	models := make([]string, 0, len(x.Host.SecModel))
 	for _, s := range x.Host.SecModel {
-		add("security model", s.Name)
+		models = append(models, s.Name)
 	}
+	add("security models", strings.Join(models, ", "))
 	if i := x.Host.IOMMU; i != nil {
 		add("IOMMU", i.Support)
 	}
@@ -84,4 +86,11 @@ func readAbilities(text string) ([]model.Capability, error) {
 		add("guests "+Clean(g.Arch.Name), strings.Join(types, ", ")+", machines "+strings.Join(machines, ", "))
 	}
 	return out, nil
+}
+
+func count(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
 }

@@ -158,8 +158,8 @@ func TestWords(t *testing.T) {
 		{5, 4, "shutoff (migrated)"},
 		{5, 8, "shutoff (daemon)"},
 		{6, 1, "crashed (panicked)"},
-		{7, 0, "pmsuspended (unknown)"},
-		{99, -3, "nostate (unknown)"},
+		{7, 0, "pmsuspended"},
+		{99, -3, "nostate"},
 	} {
 		s := stateWord(c.state)
 		if got := (model.DomainStatus{State: s, Reason: reasonWord(s, c.reason)}).String(); got != c.want {

@@ -277,7 +277,7 @@ func (c *Cluster) do(id string) []Intent {
 		c.grouped = !c.grouped
 		c.refilter()
 	case "columns":
-		return []Intent{Choose{ID: "columns", Menu: widget.Checklist{Title: "columns", Items: vmColumns, Off: c.env.Hidden}}}
+		return []Intent{Choose{ID: "columns", Menu: widget.Checklist{Title: "columns", Items: c.columnItems(), Off: c.env.Hidden}}}
 	case "matrix":
 		if vms := c.chosen(); len(vms) > 0 {
 			return []Intent{OpenMatrix{VMs: vms}}
@@ -322,6 +322,19 @@ func (c *Cluster) open() []Intent {
 // Hint implements Hinter.
 func (c *Cluster) Hint() (esc, words string) {
 	return "show all", "words, !not, node:x, state:x, tag:x"
+}
+
+// columnItems are the columns to choose from; what is wanted and has no room in
+// this window says so.
+func (c *Cluster) columnItems() []widget.Item {
+	t := vmTable(c.env, anyMove(c.env.Cluster.VMs))
+	items := slices.Clone(vmColumns)
+	for i := range items {
+		if id := items[i].ID; !c.env.Hidden[id] && !t.Shows(id, c.layout(c.env.W, c.env.H).main) {
+			items[i].Note = "no room for it in this window"
+		}
+	}
+	return items
 }
 
 // Scope implements Screen.

@@ -63,7 +63,7 @@ func (c *Cluster) View(w, h int) string {
 }
 
 func (c *Cluster) nodesView(box clusterBox) string {
-	t := nodeTable()
+	t := nodeTable(c.env)
 	t.Focus = c.focus == paneNodes
 	nodes := c.env.Cluster.Nodes
 	list := c.nodes
@@ -94,7 +94,7 @@ func (c *Cluster) vmsView(box clusterBox) string {
 	if c.fuzzy {
 		t.Sorted = ""
 	}
-	head := c.vmsHeading(box.main)
+	head := c.vmsHeading(box.main, t.Sorted != "" && !t.Shows(t.Sorted, box.main))
 	if c.grouped { // the node leads, and is named once
 		t.Columns[0], t.Columns[1] = t.Columns[1], t.Columns[0]
 		t.Columns[0].Hidden, t.Columns[0].Width, t.Columns[0].Min, t.Columns[0].Grow = false, 12, 8, 0
@@ -114,7 +114,7 @@ func (c *Cluster) vmsView(box clusterBox) string {
 	return head + "\n" + rows
 }
 
-func (c *Cluster) vmsHeading(w int) string {
+func (c *Cluster) vmsHeading(w int, unseen bool) string {
 	th := c.env.Theme
 	all := len(c.env.Cluster.VMs)
 	note := humanize.Comma(int64(all))
@@ -126,6 +126,13 @@ func (c *Cluster) vmsHeading(w int) string {
 	}
 	if c.fuzzy {
 		note += ", names like it"
+	}
+	if unseen { // the column that would say so is not there
+		sign := theme.SignUp
+		if c.reverse {
+			sign = theme.SignDown
+		}
+		note += ", by " + sortTitle(c.sort) + " " + sign
 	}
 	if n := len(c.marks); n > 0 {
 		note += fmt.Sprintf(", %s %d marked", theme.SignMark, n)
@@ -149,15 +156,12 @@ func (c *Cluster) sideView(w, h int) string {
 	case paneNodes:
 		if n, ok := c.env.Node(c.node); ok {
 			lines = append(lines, " "+th.Strong.Render(name(n.Name)), "")
-			lines = append(lines, nodeFacts(c.env, n, w-2)...)
+			lines = append(lines, nodeSide(c.env, n, w-2, h-2)...)
 		}
 	case paneVMs:
 		if v := c.current(); v != nil {
 			lines = append(lines, " "+th.Strong.Render(name(v.Name)), "")
-			lines = append(lines, vmFacts(c.env, *v, w-2)...)
-			if h > len(lines)+12 {
-				lines = append(append(lines, ""), vmCharts(c.env, v, w-2, 3)...)
-			}
+			lines = append(lines, vmSide(c.env, v, w-2, h-2)...)
 		}
 	case paneJobs:
 		if j, ok := c.env.Job(c.job); ok {

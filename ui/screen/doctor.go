@@ -22,6 +22,7 @@ type Doctor struct {
 	lines   []doctorLine
 	list    widget.List
 	trouble bool // only what is not well
+	wide    int  // the longest title
 }
 
 // doctorLine is a node, or one finding on it.
@@ -79,7 +80,7 @@ func (s *Doctor) again() []Intent {
 
 // lay makes the lines, the nodes in their order, what is worst first.
 func (s *Doctor) lay() {
-	s.lines = s.lines[:0:0]
+	s.lines, s.wide = s.lines[:0:0], 20
 	for _, n := range s.env.Cluster.Nodes {
 		s.lines = append(s.lines, doctorLine{node: n.Name})
 		fs := slices.Clone(s.reports[n.Name])
@@ -89,6 +90,7 @@ func (s *Doctor) lay() {
 				continue
 			}
 			s.lines = append(s.lines, doctorLine{n.Name, &fs[i]})
+			s.wide = min(30, max(s.wide, text.Width(name(fs[i].Title))))
 		}
 	}
 	s.list = s.list.Clamp(len(s.lines), s.page())
@@ -224,8 +226,8 @@ func (s *Doctor) line(l doctorLine, w int, cursor bool) string {
 		return lead + th.Strong.On(bg).Render(text.Fit(name(l.node), 16)) + st.style.On(bg).Render(text.Fit(st.String(), 16)) + th.Muted.On(bg).Render(text.Fit(note, max(0, w-33)))
 	}
 	v := verdictLook(th, l.finding.Verdict)
-	return lead + bg.Render("  ") + v.style.On(bg).Render(text.Fit(v.String(), 7)) + th.Text.On(bg).Render(text.Fit(name(l.finding.Title), 20)+"  ") +
-		th.Muted.On(bg).Render(text.Fit(name(l.finding.Detail), max(0, w-32)))
+	return lead + bg.Render("  ") + v.style.On(bg).Render(text.Fit(v.String(), 7)) + th.Text.On(bg).Render(text.Fit(name(l.finding.Title), s.wide)+"  ") +
+		th.Muted.On(bg).Render(text.Fit(name(l.finding.Detail), max(0, w-12-s.wide)))
 }
 
 // foot is the finding under the cursor in full, with its remedy.

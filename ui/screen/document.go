@@ -97,14 +97,31 @@ func (d document) from(start, by, h int) document {
 	return d
 }
 
-func (d document) hits() int {
-	n, q := 0, strings.ToLower(d.query)
-	for _, l := range d.plain {
+// hits counts the lines with the words; at is which of them the cursor is on.
+func (d document) hits() (at, n int) {
+	q := strings.ToLower(d.query)
+	for i, l := range d.plain {
 		if strings.Contains(strings.ToLower(l), q) {
 			n++
+			if i == d.at {
+				at = n
+			}
 		}
 	}
-	return n
+	return at, n
+}
+
+func (d document) found() string {
+	switch at, n := d.hits(); {
+	case d.query == "":
+		return text.Count(len(d.plain), "line")
+	case n == 0:
+		return "no line has it"
+	case at == 0:
+		return text.Count(n, "line")
+	default:
+		return fmt.Sprintf("%d of %s", at, text.Count(n, "line"))
+	}
 }
 
 func (d document) view(th *theme.Theme, w, h int) string {
@@ -122,7 +139,7 @@ func (d document) view(th *theme.Theme, w, h int) string {
 		if !d.typing {
 			head = " " + th.Accent.Render("/"+text.Clean(d.query))
 		}
-		head += th.Muted.Render("  " + text.Count(d.hits(), "line"))
+		head += th.Muted.Render("  " + d.found())
 	default:
 		head += th.Faint.Render("   / searches, y copies")
 	}

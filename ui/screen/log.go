@@ -72,7 +72,7 @@ func (s *Log) Update(msg any) (Screen, []Intent) {
 	case LogArrived:
 		grown := len(m.Lines) - len(s.lines)
 		s.lines, s.err, s.read = m.Lines, m.Err, true
-		if grown > 0 && s.list.Cursor > 0 && s.input.Empty() { // the cursor stays on its line
+		if grown > 0 && (s.list.Cursor > 0 || s.open) && s.input.Empty() { // the cursor stays on its line
 			s.list.Cursor += grown
 		}
 		s.refilter()

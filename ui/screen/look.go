@@ -73,6 +73,9 @@ func domainLook(th *theme.Theme, s model.DomainState) look {
 	return look{sign: theme.SignUnknown, word: text.Or(name(s), "unknown"), style: th.Muted}
 }
 
+// StateWord is the state of a VM in a word.
+func StateWord(s model.DomainState) string { return domainLook(plainTheme, s).word }
+
 // ordinary are the reasons that say no more than the state itself.
 var ordinary = map[string]bool{
 	"": true, "unknown": true, "booted": true, "migrated": true, "restored": true, "unpaused": true,

@@ -107,12 +107,21 @@ func (s *Matrix) want() []Intent {
 				return out
 			}
 			pending++
-			r := model.Request{VM: v.UUID, From: v.Node, To: to, Mode: defaultMode(s.env), Options: s.env.Defaults}
+			r := model.Request{VM: v.UUID, From: v.Node, To: to, Mode: modeFor(s.env, &v), Options: s.env.Defaults}
 			s.plans[k] = planned{asked: r, pending: true}
 			out = append(out, AskPlan{r})
 		}
 	}
 	return out
+}
+
+// modeFor is the mode that the page of a move would begin with for this VM: one
+// that is off has no other than offline.
+func modeFor(e *Env, v *model.VM) model.Mode {
+	if isOff(v) {
+		return model.ModeOffline
+	}
+	return defaultMode(e)
 }
 
 func defaultMode(e *Env) model.Mode {
@@ -251,7 +260,7 @@ func (s *Matrix) cell(v model.VM, to model.NodeName) look {
 	p, ok := s.plans[planKey{v.UUID, to}]
 	switch {
 	case v.Node == to:
-		return look{sign: theme.SignCursor, word: "is here", style: th.Muted}
+		return look{sign: theme.SignSkip, word: "is here", style: th.Muted}
 	case n.Maintenance != nil:
 		return look{sign: theme.SignFail, word: "maintenance", style: th.Warn}
 	case n.State != model.NodeUp && n.State != model.NodeBusy:
@@ -323,7 +332,7 @@ func (s *Matrix) detailLines(w int) []string {
 		return nil
 	}
 	th := s.env.Theme
-	lines := []string{" " + th.Strong.Render(name(v.Name)) + th.Muted.Render(" "+theme.SignMove+" ") + th.Strong.Render(name(to))}
+	lines := []string{" " + th.Strong.Render(name(v.Name)) + th.Muted.Render(" "+theme.SignMove+" ") + th.Strong.Render(name(to)) + th.Muted.Render("  "+string(modeFor(s.env, &v)))}
 	for _, r := range s.reasons(v, to) {
 		look := th.Text
 		switch {

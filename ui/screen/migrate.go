@@ -3,6 +3,7 @@ package screen
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"horcrux/engine/model"
 	"horcrux/ui/bind"
@@ -278,10 +279,12 @@ func (s *Migrate) blocked(to model.NodeName) string {
 // still under way, and the first reason.
 func (s *Migrate) verdict(to model.NodeName) (v model.Verdict, pending int, reason string) {
 	v = model.Pass
+	var there []string
 	for _, vm := range s.vms {
 		p, ok := s.plans[planKey{vm.UUID, to}]
 		switch {
 		case vm.Node == to:
+			there = append(there, name(vm.Name))
 			continue
 		case !ok:
 			return model.Fail, 0, s.blocked(to)
@@ -302,6 +305,13 @@ func (s *Migrate) verdict(to model.NodeName) (v model.Verdict, pending int, reas
 			reason = s.prefix(vm) + why
 		}
 		v = v.Worse(pv)
+	}
+	if len(there) > 0 && reason == "" {
+		verb := " is"
+		if len(there) > 1 {
+			verb = " are"
+		}
+		reason = strings.Join(there, ", ") + verb + " there already; nothing stands against the others"
 	}
 	return v, pending, reason
 }

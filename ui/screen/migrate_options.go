@@ -216,7 +216,7 @@ func (s *Migrate) choose(id string) []Intent {
 func (s *Migrate) answered(m Answered) []Intent {
 	switch {
 	case m.ID == "mode":
-		s.mode = model.Mode(m.Value)
+		s.mode, s.scroll = model.Mode(m.Value), 0
 		return s.ask()
 	case m.ID == "options":
 		return s.choose(m.Value)

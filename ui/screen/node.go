@@ -33,6 +33,7 @@ type Node struct {
 	names names
 	page  nodePage
 
+	again   bool // a person asked for them anew
 	details *model.NodeDetails
 	err     error
 	volumes widget.List
@@ -91,8 +92,13 @@ func (s *Node) Update(msg any) (Screen, []Intent) {
 		return s, []Intent{AskNode{s.node.Name}}
 	case NodeArrived:
 		if m.Node == s.node.Name {
+			again := s.again
+			s.again = false
 			if s.err = m.Err; m.Err == nil {
 				s.details = &m.Details
+				if again {
+					return s, []Intent{answeredAnew(m.Node)}
+				}
 			}
 		}
 	case Wheel:
@@ -158,6 +164,7 @@ func (s *Node) do(id string) []Intent {
 	case "page1", "page2", "page3", "page4":
 		s.page, s.scroll = nodePage(id[4]-'1'), 0
 	case "again":
+		s.again = true
 		return []Intent{AskNode{s.node.Name}}
 	case "reconnect":
 		return []Intent{Reconnect{s.node.Name}}
@@ -246,29 +253,7 @@ func (s *Node) top(w int) []string {
 	if s.env.W < 120 {
 		return lines
 	}
-	return append(append(lines, ""), s.charts(w)...)
-}
-
-// charts draws the readings of the node kept so far.
-func (s *Node) charts(w int) []string {
-	th := s.env.Theme
-	series := s.env.History[Target{Node: s.node.Name}]
-	span := "the readings begin now"
-	if len(series.CPU) > 1 {
-		span = "the last " + text.Clock(s.env.Now.Sub(series.Since))
-	}
-	lines := []string{" " + th.Strong.Render("LOAD") + "  " + th.Muted.Render(span)}
-	for _, c := range []struct {
-		title  string
-		values []float64
-	}{{"CPU", series.CPU}, {"memory", series.Memory}} {
-		lines = append(lines, " "+th.Muted.Render(c.title))
-		for _, l := range widget.Chart(c.values, max(0, w-3), 3, 100) {
-			lines = append(lines, " "+th.Accent.Render(l))
-		}
-		lines = append(lines, " "+th.Line.Render(strings.Repeat(theme.Rule, max(0, w-3))))
-	}
-	return lines
+	return append(append(lines, ""), nodeCharts(s.env, s.node, w)...)
 }
 
 func (s *Node) vmLines(w, h int) int {
@@ -329,7 +314,7 @@ func (s *Node) poolLines(w int) []string {
 		{Title: "in use", Width: 18, Min: 12, Grow: 1},
 		{Title: "free", Width: 10, Right: true},
 		{Title: "of", Width: 10, Right: true, Rank: 3},
-		{Title: "path", Width: 20, Min: 10, Grow: 1, Rank: 1},
+		{Title: "path", Width: 20, Min: 19, Grow: 1, Rank: 1},
 	}}
 	n := len(s.node.Pools)
 	fresh := s.env.Fresh(s.node.Seen)
@@ -346,7 +331,7 @@ func (s *Node) poolLines(w int) []string {
 			{Text: name(p.Name), Style: th.Strong},
 			{Text: name(p.Type), Style: th.Muted},
 			use, free, all,
-			{Text: name(p.Path), Style: th.Muted},
+			{Text: name(p.Path), Tail: true, Style: th.Muted},
 		}}
 	}), "\n")
 }

@@ -35,7 +35,7 @@ func (s *Node) errors(w int) []string {
 	return lines
 }
 
-func (s *Node) volumeLines(h int) int { return max(2, h-len(s.node.Pools)-3) }
+func (s *Node) volumeLines(h int) int { return max(2, h-len(s.node.Pools)-4) }
 
 // storage shows the pools with their space, and the volumes in them.
 func (s *Node) storage(w, h int) string {
@@ -66,7 +66,8 @@ func (s *Node) storage(w, h int) string {
 		}
 	}
 	list := s.details.Volumes
-	table := t.View(th, w, max(2, h-len(lines)), s.volumes, len(list), func(i int) widget.Row {
+	note := " as libvirt last read its pools; `virsh pool-refresh` has it read them again"
+	table := t.View(th, w, max(2, h-len(lines)-1), s.volumes, len(list), func(i int) widget.Row {
 		v := list[i]
 		return widget.Row{Cells: []widget.Cell{
 			{Text: name(v.Name), Style: th.Strong},
@@ -75,10 +76,10 @@ func (s *Node) storage(w, h int) string {
 			{Text: text.Bytes(v.Capacity), Style: th.Text},
 			{Text: text.Bytes(v.Allocation), Style: th.Muted},
 			{Text: text.Or(users[v.Path], "-"), Style: th.Text},
-			{Text: name(v.Path), Style: th.Muted},
+			{Text: name(v.Path), Tail: true, Style: th.Muted},
 		}}
 	})
-	return strings.Join(append(lines, table), "\n")
+	return strings.Join(append(lines, table, text.Fit(th.Faint.Render(note), w)), "\n")
 }
 
 // scrolled are all lines of a page that scrolls as one.

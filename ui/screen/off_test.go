@@ -23,3 +23,18 @@ func TestAGuestThatDoesNotRun(t *testing.T) {
 		}
 	}
 }
+
+// TestWhereAVMThatIsOffMayGo asks by the only mode there is for it.
+func TestWhereAVMThatIsOffMayGo(t *testing.T) {
+	e := env()
+	on, off := *e.Cluster.VMs[0], *e.Cluster.VMs[1]
+	on.State, off.State = model.StateRunning, model.StateShutoff
+	m := NewMatrix(e, []model.VM{on, off})
+	_, asked := m.Update(Opened{})
+	for _, i := range asked {
+		r := i.(AskPlan).Request
+		if want := map[model.UUID]model.Mode{on.UUID: model.ModeLive, off.UUID: model.ModeOffline}[r.VM]; r.Mode != want {
+			t.Errorf("%s is asked for by %s, want %s", r.VM, r.Mode, want)
+		}
+	}
+}

@@ -34,6 +34,15 @@ var sortKeys = []sortKey{
 	{"net", "e", "network rate", func(a, b *model.VM) int { return cmp.Compare(b.NetRx+b.NetTx, a.NetRx+a.NetTx) }},
 }
 
+func sortTitle(id string) string {
+	for _, k := range sortKeys {
+		if k.id == id {
+			return k.title
+		}
+	}
+	return id
+}
+
 // started puts what does not run last.
 func started(v *model.VM) time.Time {
 	if v.Started.IsZero() {
@@ -44,7 +53,7 @@ func started(v *model.VM) time.Time {
 
 // address puts what has none last.
 func address(v *model.VM) string {
-	if len(v.Addresses) == 0 {
+	if len(v.Addresses) == 0 || !isLive(v) {
 		return "~"
 	}
 	return v.Addresses[0]

@@ -11,12 +11,20 @@ import (
 	"horcrux/ui/widget"
 )
 
-func nodeTable() widget.Table {
+// longestNode is how many cells the names of nodes want, within bounds.
+func longestNode(e *Env, least, most int) int {
+	for i := range e.Cluster.Nodes {
+		least = max(least, text.Width(name(e.Cluster.Nodes[i].Name)))
+	}
+	return min(least, most)
+}
+
+func nodeTable(e *Env) widget.Table {
 	return widget.Table{
 		Heading: true,
 		Empty:   "no node is configured; config.example.toml shows how",
 		Columns: []widget.Column{
-			{Title: "NODES", Width: 12, Min: 8, Grow: 1},
+			{Title: "NODES", Width: 12, Min: longestNode(e, 8, 16), Grow: 1},
 			{Title: "state", Width: 13},
 			{Title: "CPU", Width: 18, Min: 12, Grow: 1},
 			{Title: "load", Width: 16, Min: 10, Rank: 4},
@@ -94,7 +102,7 @@ func vmTable(e *Env, moving bool) widget.Table {
 	off := func(id string) bool { return e.Hidden[id] }
 	return widget.Table{Columns: []widget.Column{
 		{ID: "name", Title: "name", Width: 16, Min: 12, Grow: 2},
-		{ID: "node", Title: "node", Width: 8, Min: 6, Grow: 1, Hidden: off("node")},
+		{ID: "node", Title: "node", Width: 8, Min: longestNode(e, 6, 14), Grow: 1, Hidden: off("node")},
 		{ID: "state", Title: "state", Width: 18, Min: 13, Grow: 1, Hidden: off("state")},
 		{Title: "move", Width: 14, Rank: 2, Hidden: !moving},
 		{ID: "vcpu", Title: "vCPU", Width: 6, Min: 4, Right: true, Rank: 6, Hidden: off("vcpu")},

@@ -36,6 +36,7 @@ type VM struct {
 	scroll int
 
 	asked   Target // whose details were asked for; zero while none are
+	again   bool   // a person asked for them anew
 	details *model.VMDetails
 	err     error
 
@@ -91,6 +92,12 @@ func (s *VM) UUID() model.UUID { return s.vm.UUID }
 // LooksAt implements Looker.
 func (s *VM) LooksAt() Target { return Target{s.vm.UUID, s.vm.Node} }
 
+// answeredAnew tells that what is shown was asked for again: often it looks the
+// same.
+func answeredAnew(n model.NodeName) Intent {
+	return Say{Note, name(n) + " was asked anew; this is its answer"}
+}
+
 // ask wants the details anew.
 func (s *VM) ask() []Intent {
 	s.asked = s.LooksAt()
@@ -114,6 +121,11 @@ func (s *VM) Update(msg any) (Screen, []Intent) {
 				s.details = &m.Details
 				s.xml = s.xml.load(s.env.Theme, m.Details.XML)
 				s.snaps = s.snaps.Clamp(len(m.Details.Snapshots), s.env.H-4)
+			}
+			again := s.again
+			s.again = false
+			if again && m.Err == nil {
+				return s, []Intent{answeredAnew(m.Node)}
 			}
 		}
 	case Acted:
@@ -229,6 +241,7 @@ func (s *VM) do(id string) []Intent {
 		if s.page == vmHealth {
 			return s.startHealth()
 		}
+		s.again = true
 		return s.ask()
 	case "health":
 		s.turn(int(vmHealth))

@@ -78,9 +78,9 @@ func vmCharts(e *Env, v *model.VM, w, tall int) []string {
 	}
 	all := []chart{
 		{"CPU", now(fmt.Sprintf("%s %% of %d", cpuNumber(v.CPUPercent), 100*v.VCPUs)), "", series.CPU, float64(100 * max(1, v.VCPUs)), th.Accent},
-		{"memory on the host", now(text.Bytes(v.HostMemory)), "", series.Memory, 1.25 * float64(max(v.Memory, v.HostMemory)), th.Accent},
-		{"disk", now("read " + text.Rate(v.DiskRead) + ", write " + text.Rate(v.DiskWrite)), now(rates(v.DiskRead, v.DiskWrite)), both(series.Read, series.Write), 0, th.OK},
-		{"network", now("in " + text.Rate(v.NetRx) + ", out " + text.Rate(v.NetTx)), now(rates(v.NetRx, v.NetTx)), both(series.Rx, series.Tx), 0, th.OK},
+		{"memory on the host", now(text.Bytes(v.HostMemory)), "host memory  " + now(text.Bytes(v.HostMemory)), series.Memory, 1.25 * float64(max(v.Memory, v.HostMemory)), th.Accent},
+		{"disk", now("read " + text.Rate(v.DiskRead) + ", write " + text.Rate(v.DiskWrite)), "disk  " + now(rates(v.DiskRead, v.DiskWrite)), both(series.Read, series.Write), 0, th.OK},
+		{"network", now("in " + text.Rate(v.NetRx) + ", out " + text.Rate(v.NetTx)), "network  " + now(rates(v.NetRx, v.NetTx)), both(series.Rx, series.Tx), 0, th.OK},
 	}
 	lines := []string{" " + th.Strong.Render("LOAD") + "  " + th.Muted.Render(span)}
 	cell := (w - 3) / 2
@@ -88,7 +88,7 @@ func vmCharts(e *Env, v *model.VM, w, tall int) []string {
 		a, b := all[i], all[i+1]
 		head := func(c chart) string {
 			if c.short != "" && text.Width(c.title+c.value)+2 > cell {
-				c.value = c.short
+				c.title, c.value, _ = strings.Cut(c.short, "  ")
 			}
 			return text.Fit(th.Muted.Render(c.title)+"  "+th.Text.Render(c.value), cell)
 		}
@@ -211,7 +211,7 @@ func (s *VM) onSnapshot(id string) []Intent {
 	act := model.SnapshotAct{Kind: model.SnapshotRevert, Name: snap.Name}
 	if id == "revert" {
 		q.Title = "revert " + name(s.vm.Name) + "?"
-		q.Lines = []string{"Everything written since " + text.Ago(snap.Created, s.env.Now) + " is lost: disks go back to the snapshot, and the VM is then " + name(snap.State) + "."}
+		q.Lines = []string{"Everything written since " + text.Ago(snap.Created, s.env.Now) + " is lost: disks go back to the snapshot, and the VM is then " + domainLook(plainTheme, snap.State).word + "."}
 	} else {
 		act.Kind = model.SnapshotDelete
 		q.Title = "delete snapshot " + name(snap.Name) + "?"
@@ -221,18 +221,26 @@ func (s *VM) onSnapshot(id string) []Intent {
 	return []Intent{Ask{Question: q, Then: Snap{VM: vm, Act: act}, Gone: func(e *Env) string { return cannotTouch(e, []model.VM{vm}) }}}
 }
 
+// longestSnapshot is how many cells the names of snapshots want, within bounds.
+func (s *VM) longestSnapshot(least, most int) int {
+	for _, n := range s.details.Snapshots {
+		least = max(least, text.Width(name(n.Name)))
+	}
+	return min(least, most)
+}
+
 func (s *VM) snapshotsPage(w, h int) string {
 	th := s.env.Theme
 	if l := s.waiting(); l != nil {
 		return strings.Join(l, "\n")
 	}
 	t := widget.Table{Heading: true, Focus: true, Empty: "no snapshot; a n takes one", Columns: []widget.Column{
-		{Title: "SNAPSHOTS", Width: 24, Min: 16, Grow: 1},
+		{Title: "SNAPSHOTS", Width: 24, Min: s.longestSnapshot(16, 28), Grow: 1},
 		{Title: "taken", Width: 23, Min: 16},
 		{Title: "VM was", Width: 9},
 		{Title: "kept in", Width: 14, Rank: 3},
-		{Title: "under", Width: 16, Rank: 2},
-		{Title: "description", Width: 20, Min: 10, Grow: 2, Rank: 1},
+		{Title: "parent", Width: 16, Min: 8, Rank: 2},
+		{Title: "description", Width: 20, Min: 11, Grow: 2, Rank: 1},
 	}}
 	list := s.details.Snapshots
 	return t.View(th, w, h, s.snaps, len(list), func(i int) widget.Row {
@@ -312,7 +320,7 @@ func diskLines(e *Env, v model.VM, w int) []string {
 			{Text: taken, Style: th.Muted},
 			{Text: text.Or(name(d.Format), "-"), Style: th.Text},
 			{Text: text.Or(name(d.Cache), "-"), Style: th.Muted},
-			{Text: source, Style: th.Text},
+			{Text: source, Tail: true, Style: th.Text},
 		}}
 	}), "\n")
 }

@@ -87,9 +87,9 @@ func NodeDetails() model.NodeDetails {
 		Capabilities: []model.Capability{
 			{Name: "architecture", Value: "x86_64"},
 			{Name: "CPU model", Value: "AMD EPYC-Milan"},
-			{Name: "topology", Value: "1 sockets, 16 cores, 2 threads"},
+			{Name: "topology", Value: "1 socket, 16 cores, 2 threads"},
 			{Name: "migration", Value: "live, tcp, rdma"},
-			{Name: "security model", Value: "apparmor"},
+			{Name: "security models", Value: "apparmor"},
 			{Name: "CPU features", Value: "acpi apic clflush cx8 fxsr mmx sse sse2 svm topoext wbnoinvd xsaves"},
 			{Name: "guests x86_64", Value: "qemu, kvm, machines pc (pc-i440fx-7.2), q35 (pc-q35-7.2)"},
 		},

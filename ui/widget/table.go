@@ -31,6 +31,8 @@ type Column struct {
 type Cell struct {
 	Text  string
 	Short string // stands for Text where that does not fit
+	// Tail keeps the end of what does not fit, as of a path.
+	Tail  bool
 	Style theme.Style
 	// Draw, if set, makes the field itself: w cells on a background.
 	Draw func(w int, background theme.Style) string
@@ -116,6 +118,16 @@ func (t Table) Layout(w int) []int {
 	return out
 }
 
+// Shows tells whether a column is seen in w cells.
+func (t Table) Shows(id string, w int) bool {
+	for i, n := range t.Layout(w) {
+		if t.Columns[i].ID == id {
+			return n > 0
+		}
+	}
+	return false
+}
+
 // View draws the header and the rows of l that fit in h lines.
 func (t Table) View(th *theme.Theme, w, h int, l List, n int, row func(int) Row) string {
 	if w <= 0 || h <= 0 {
@@ -166,10 +178,14 @@ func (t Table) header(th *theme.Theme, widths []int, w int) string {
 			if t.Reverse {
 				sign = theme.SignDown
 			}
+			air := " "
+			if text.Width(s)+2 > widths[i] { // the sign matters more than the last letters
+				air, s = "", text.Cut(s, widths[i]-1)
+			}
 			if c.Right {
-				s = sign + " " + s
+				s = sign + air + s
 			} else {
-				s += " " + sign
+				s += air + sign
 			}
 		}
 		s = align(s, widths[i], c.Right)
@@ -215,6 +231,9 @@ func (t Table) line(th *theme.Theme, widths []int, w int, r Row, cursor bool) st
 		} else {
 			if cell.Short != "" && text.Width(cell.Text) > cw {
 				cell.Text = cell.Short
+			}
+			if cell.Tail {
+				cell.Text = text.CutLeft(cell.Text, cw)
 			}
 			b.WriteString(cell.Style.On(bg).Render(align(cell.Text, cw, c.Right && !cell.Rest)))
 		}

@@ -121,7 +121,7 @@ func snapshotRule(f *facts) []model.Finding {
 	const id, title = "snapshots", "snapshots"
 	n, name := f.vm.Snapshots, f.vm.Domain.Name
 	if n > 0 {
-		return one(fail(id, title, fmt.Sprintf("the VM has %s, and libvirt moves none that has", plural(n, "snapshot")),
+		return one(fail(id, title, fmt.Sprintf("the VM has %s on %s, and libvirt moves none that has", plural(n, "snapshot"), f.src.Name),
 			command("list them with `virsh snapshot-list %s`, and delete them with `virsh snapshot-delete %s NAME`", name, name)))
 	}
 	return one(pass(id, title, "none"))

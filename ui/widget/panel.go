@@ -100,6 +100,7 @@ func Facts(th *theme.Theme, w int, facts []Fact) []string {
 	for _, f := range facts {
 		label = max(label, text.Width(f.Label))
 	}
+	label = min(label, w/2) // a name from a host may be as long as it likes
 	var lines []string
 	for _, f := range facts {
 		parts := text.Wrap(f.Value, max(1, w-label-3))

@@ -25,7 +25,7 @@ func TestForceOff(t *testing.T) {
 		inGuest(t, s.Name, from, `killall acpid; mkdir -p /www/cgi-bin; mv /sbin/shutdown /www/cgi-bin/obey
 			for f in /sbin/shutdown /sbin/poweroff; do rm -f $f; printf '#!/bin/sh\n' >$f; chmod +x $f; done`)
 	}
-	cold := []string{"--mode", "offline", "--shutdown-timeout", "2s"}
+	cold := []string{"--mode", "offline", "--shutdown-timeout", "1s"}
 
 	deafen()
 	s.boots++

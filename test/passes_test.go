@@ -32,7 +32,7 @@ func TestTwoPasses(t *testing.T) {
 			t.Fatalf("the first pass does not begin: %v", c.records(id))
 		}
 		inGuest(t, s.Name, from, "yes "+word+" | dd of=/data/bulk bs=1M count=70 iflag=fullblock conv=notrunc,fsync 2>&1")
-		c.must(0, "tune", id, "--bandwidth", "16")
+		c.must(0, "tune", id, "--bandwidth", "48")
 		until(t, "the second pass", time.Minute, func() bool { return strings.Count(strings.Join(c.records(id), " "), "copying") == 2 })
 		disks, err := the.Node(from).Virsh(t.Context(), "domblklist", s.Name)
 		if err != nil || !strings.Contains(disks, s.Disks[0].Path()+".pass-"+id+"-2") {

@@ -77,9 +77,18 @@ func (j *Job) trySnapshots(ctx context.Context) error {
 	return nil
 }
 
-// snapshots are those that the target may have.
+// snapshots are those that the target may have. Without the journal of the move it
+// may be any that has the move's name.
 func snapshots(v journal.View) []journal.Volume {
 	var out []journal.Volume
+	if v.Adopted {
+		for _, d := range v.Plan.Copies() {
+			if d.Type == "file" && d.Path != "" {
+				out = append(out, journal.Volume{Node: v.Plan.To, Path: snapshotName(d.Path, v.Job), Of: d.Path})
+			}
+		}
+		return out
+	}
 	for _, vol := range v.Volumes {
 		if vol.Of != "" {
 			out = append(out, vol)

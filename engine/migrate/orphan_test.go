@@ -34,14 +34,17 @@ var strewn = map[string]struct {
 	outcome model.Outcome
 	state   string
 }{
-	"in the copy":       {func(s *sim) { s.dst.st = simGone }, model.OutcomeUndone, "running+auto missing volumes=0"},
+	"in the copy":       {func(s *sim) { s.dst.st, s.volumes["/img/web.qcow2.gate-k3f9x2"] = simGone, true }, model.OutcomeUndone, "running+auto missing volumes=0"},
 	"paused, no target": {func(s *sim) { s.src.st = simPM }, model.OutcomeUndone, "running+auto missing volumes=0"},
 	"paused, incoming": {func(s *sim) {
 		s.src.st = simPM
 		s.dst.st = model.DomainStatus{State: model.StatePaused, Reason: "migration"}
 	}, model.OutcomeUndone, "running+auto missing volumes=0"},
-	"at the gate":         {func(s *sim) { s.src.st, s.dst.st = simPM, simPU }, model.OutcomePerson, "paused(migration)+mark paused(user) volumes=0"},
-	"after the switch":    {func(s *sim) { s.src.st, s.dst.st = simPM, unpaused }, model.OutcomeDone, "shutoff running+auto volumes=0"},
+	"at the gate": {func(s *sim) { s.src.st, s.dst.st = simPM, simPU }, model.OutcomePerson, "paused(migration)+mark paused(user) volumes=0"},
+	"after the switch": {func(s *sim) {
+		s.src.st, s.dst.st = simPM, unpaused
+		s.volumes["/img/web.qcow2.gate-k3f9x2"] = true
+	}, model.OutcomeDone, "shutoff running+auto volumes=0"},
 	"after the source":    {func(s *sim) { s.src.st, s.dst.st = simOff, unpaused }, model.OutcomeDone, "shutoff running+auto volumes=0"},
 	"both run":            {func(s *sim) { s.dst.st = simRunning }, model.OutcomePerson, "paused(user)+mark paused(user) volumes=0"},
 	"libvirt is at work":  {func(s *sim) { s.src.job = true }, model.OutcomePerson, "running+mark missing volumes=0"},

@@ -160,6 +160,11 @@ func (j *Job) undo(ctx context.Context, cause error, proof string) model.Result 
 		View: j.Journal.View(), Source: j.Source, Target: j.Target, Report: j.step,
 		Patience: j.Patience, EndTarget: j.endTarget, EndSource: j.endSource, Empty: j.emptier(),
 	})
+	if j.Journal.View().Adopted {
+		if err := j.dropSnapshots(ctx); err != nil {
+			j.log("warn", j.plan.To, "%v", err)
+		}
+	}
 	for _, debt := range out.Debts {
 		if err := j.Journal.Append(journal.Record{Kind: journal.Owed, Debt: &debt}); err != nil {
 			out.Err = errors.Join(out.Err, err)

@@ -3,15 +3,13 @@ package store
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"horcrux/engine/model"
-	"horcrux/engine/tether"
-	"horcrux/engine/transport"
-	"horcrux/engine/virt"
 )
 
 // Pair is one disk as an image on either node, whose files may differ although
@@ -117,35 +115,11 @@ func pieces(ctx context.Context, n Node, name string, p Pair) ([]piece, error) {
 	if err != nil {
 		return nil, err
 	}
-	argv := []string{"qemu-img", "map", "--output=json"}
+	args := []string{image}
 	if p.InUse {
-		argv = append(argv, "-U")
+		args = []string{"-U", image}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	s, err := n.Start(ctx, tether.Command(append(argv, image)...))
-	if err != nil {
-		return nil, &lineError{what, string(n.Name()), err}
-	}
-	g := keep(s)
-	defer g.release()
-	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
-	defer stop()
-	var head sniff
-	all, err := readPieces(&sniffed{s, &head}, layers)
-	if err == nil {
-		return all, nil
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if text := virt.Clean(inWords(s.Stderr())); text != "" {
-		return nil, &runError{what, string(n.Name()), text, 1}
-	}
-	if head.n == 0 {
-		return nil, &lineError{what, string(n.Name()), transport.ErrLost}
-	}
-	return nil, fmt.Errorf("cannot %s on %s: %w", what, n.Name(), err)
+	return mapped(ctx, n, what, args, func(r io.Reader) ([]piece, error) { return readPieces(r, layers) })
 }
 
 // layersOf lists the files that hold the data of an image, from the top.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 
 	"horcrux/engine/tether"
@@ -127,31 +128,36 @@ func extents(ctx context.Context, n Node, name string, size int64, gap int64) ([
 	if err != nil {
 		return nil, err
 	}
+	return mapped(ctx, n, what, []string{image}, func(r io.Reader) ([]extent, error) { return readMap(r, size, gap) })
+}
+
+// mapped has qemu-img map an image, and gives what read makes of it.
+func mapped[T any](ctx context.Context, n Node, what string, args []string, read func(io.Reader) (T, error)) (none T, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s, err := n.Start(ctx, tether.Command("qemu-img", "map", "--output=json", image))
+	s, err := n.Start(ctx, tether.Command(append([]string{"qemu-img", "map", "--output=json"}, args...)...))
 	if err != nil {
-		return nil, &lineError{what, string(n.Name()), err}
+		return none, &lineError{what, string(n.Name()), err}
 	}
 	g := keep(s)
 	defer g.release()
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
 	var head sniff
-	all, err := readMap(&sniffed{s, &head}, size, gap)
+	all, err := read(&sniffed{s, &head})
 	if err == nil {
 		return all, nil
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return none, ctx.Err()
 	}
-	if text := virt.Clean(s.Stderr()); text != "" {
-		return nil, &runError{what, string(n.Name()), text, 1}
+	if text := virt.Clean(inWords(s.Stderr())); text != "" {
+		return none, &runError{what, string(n.Name()), text, 1}
 	}
 	if head.n == 0 {
-		return nil, &lineError{what, string(n.Name()), transport.ErrLost}
+		return none, &lineError{what, string(n.Name()), transport.ErrLost}
 	}
-	return nil, fmt.Errorf("cannot %s on %s: %w", what, n.Name(), err)
+	return none, fmt.Errorf("cannot %s on %s: %w", what, n.Name(), err)
 }
 
 // sniff counts what was read.

@@ -82,7 +82,7 @@ bench-copy: build
 # Whole moves against what an admin would use instead, as ratios (root).
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./ui/... ./engine/...
-	HORCRUX=$(abspath $(BIN)) HORCRUX_LAB_VMS=none $(GO) test -tags "lab bench" -count 1 -v -timeout 30m -run '^TestBench' ./test
+	HORCRUX=$(abspath $(BIN)) HORCRUX_LAB_VMS=none $(GO) test -tags "lab bench" -count 1 -v -timeout 60m -run '^TestBench' ./test
 
 # The same move by every way of the data, against virsh and pipes of ssh.
 bench-paths: build

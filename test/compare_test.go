@@ -46,7 +46,7 @@ func TestDiskProof(t *testing.T) {
 			t.Errorf("to %s %v: the proof is not %q: %s", to, args, proof, said)
 		}
 	}
-	const none = "sizes compared at the gate, and no more: the file system of /var/lib/libvirt/images on "
+	const none = "sizes compared at the gate, and no more: no snapshot of /var/lib/libvirt/images/wproof"
 	const equal = "sha256 of 3 disk(s) equal on both nodes as the guest sees them"
 	if from == cow {
 		move(flat, none)

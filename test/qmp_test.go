@@ -17,6 +17,11 @@ func query(t *testing.T, node, vm, what string, into any) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	returned(t, what, out, into)
+}
+
+func returned(t *testing.T, what, out string, into any) {
+	t.Helper()
 	answer := struct {
 		Return any `json:"return"`
 	}{into}
@@ -38,12 +43,7 @@ func inGuest(t *testing.T, vm, node, script string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer := struct {
-			Return any `json:"return"`
-		}{into}
-		if err := json.Unmarshal([]byte(out), &answer); err != nil {
-			t.Fatalf("%s: %v in %s", execute, err, out)
-		}
+		returned(t, execute, out, into)
 	}
 	var begun struct {
 		PID int `json:"pid"`

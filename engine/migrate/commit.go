@@ -184,14 +184,14 @@ func (j *Job) proof() string {
 		return "no proof of equal disks is known: the journal of the move was lost"
 	case mirrored && v.PostCopy:
 		parts = append(parts, fmt.Sprintf("libvirt completed the mirror of %d disk(s) with the guest paused; post-copy left no time to compare", n))
-	case mirrored && len(v.Passes) > 0 && v.Compared != "" && v.Differs == "":
+	case mirrored && v.Differs != "":
+		return "none: " + v.Differs
+	case mirrored && len(v.Passes) > 0 && v.Compared != "":
 		parts = append(parts, "what was written since: "+v.Compared)
-	case mirrored && len(v.Passes) > 0 && v.Differs == "":
+	case mirrored && len(v.Passes) > 0:
 		parts = append(parts, fmt.Sprintf("libvirt completed the mirror of what was written since, on %d disk(s), with the guest paused", n))
 	case mirrored && v.Compared != "":
 		parts = append(parts, v.Compared)
-	case mirrored && v.Differs != "":
-		return "none: " + v.Differs
 	case mirrored && j.noSnapshot != nil:
 		parts = append(parts, fmt.Sprintf("libvirt completed the mirror of %d disk(s) with the guest paused; sizes compared at the gate, and no more: %v", n, j.noSnapshot))
 	case mirrored:

@@ -68,7 +68,7 @@ func (j *Job) trySnapshots(ctx context.Context) error {
 		}
 		if err != nil {
 			j.noSnapshot = err
-			j.log("info", j.plan.To, "%s will not be compared in full: no snapshot can be made of it: %v", d.Disk, err)
+			j.log("info", j.plan.To, "%s will not be compared in full: %v", d.Disk, err)
 			if err := j.Journal.Append(journal.Record{Kind: journal.NotCreated, Volume: &vol}); err != nil {
 				return err
 			}

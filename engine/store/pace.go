@@ -85,7 +85,14 @@ func (p *pace) rest(ctx context.Context, bytes int64, d time.Duration) error {
 	if share == 0 {
 		return nil
 	}
-	t := time.NewTimer(time.Duration(float64(bytes)/float64(share)*float64(time.Second)) - d)
+	return idle(ctx, time.Duration(float64(bytes)/float64(share)*float64(time.Second))-d)
+}
+
+func idle(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -109,17 +116,7 @@ func (p *pace) pay(ctx context.Context, bytes int) error {
 	wait := p.debt.Sub(now)
 	p.debt = p.debt.Add(time.Duration(float64(bytes) / float64(p.limit) * float64(time.Second)))
 	p.mu.Unlock()
-	if wait <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return idle(ctx, wait)
 }
 
 func (p *pace) bandwidth() uint64 {

@@ -15,18 +15,17 @@ import (
 // Pair is one disk as an image on either node, whose files may differ although
 // a guest reads the same from both.
 type Pair struct {
-	Disk                 string // what to call it: "vda"
-	Source, Target       string
-	Format               string // of both: raw or qcow2
-	Top                  bool   // what lies under the images is left out
-	InUse                bool   // by QEMUs whose guests are paused
-	sourceMap, targetMap []piece
+	Disk           string // what to call it: "vda"
+	Source, Target string
+	Format         string // of both: raw or qcow2
+	Top            bool   // what lies under the images is left out
+	InUse          bool   // by QEMUs whose guests are paused
 }
 
 // Same reads the disks on both nodes, as a guest sees them, and compares the
 // sha256 of every part that holds data on either. An error that is model.ErrDiffer
-// says that they are not equal. Nobody may write to them
-// meanwhile. report, if not nil, hears how many of the bytes were compared.
+// says that they are not equal. Nobody may write to them meanwhile. report, if not
+// nil, hears how many of the bytes were compared.
 func Same(ctx context.Context, src, dst Node, pairs []Pair, report func(done, total int64)) (string, error) {
 	var total, done int64
 	var work []compared
@@ -76,17 +75,18 @@ func Same(ctx context.Context, src, dst Node, pairs []Pair, report func(done, to
 // parts asks both nodes where the disk has data and cuts it into what is
 // compared in one go.
 func (p Pair) parts(ctx context.Context, src, dst Node) ([]compared, error) {
-	var err error
-	if p.sourceMap, err = pieces(ctx, src, p.Source, p); err != nil {
+	source, err := pieces(ctx, src, p.Source, p)
+	if err != nil {
 		return nil, err
 	}
-	if p.targetMap, err = pieces(ctx, dst, p.Target, p); err != nil {
+	target, err := pieces(ctx, dst, p.Target, p)
+	if err != nil {
 		return nil, err
 	}
-	if a, b := endOf(p.sourceMap), endOf(p.targetMap); a != b {
+	if a, b := endOf(source), endOf(target); a != b {
 		return nil, fmt.Errorf("%w: %s has %d bytes on %s and %d on %s", model.ErrDiffer, p.Disk, a, src.Name(), b, dst.Name())
 	}
-	return cut(p.Disk, p.sourceMap, p.targetMap), nil
+	return cut(p.Disk, source, target), nil
 }
 
 // pieces asks a node in which files, and where in them, the data of an image

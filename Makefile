@@ -34,7 +34,7 @@ LABTEST = HORCRUX=$(abspath $(BIN)) $(GO) test -tags lab -count 1 -p 1 -timeout 
 # What the second lab does, all of it with VMs of its own making; and what is too
 # long, or needs a better QEMU, for every run.
 CASES := ^(TestAccept|TestCrash|TestRelay|TestBehindANode|TestPathSSH|TestNotLetIn|TestMovedOn|TestTransientComesBack|TestSavedState|TestOtherMedium|TestKinds|TestRefused.*|TestG4.*|TestG5.*|TestF13TheLimitHolds.*|TestD2.*|TestF12BlockDevice|TestABusyDisk|TestPostCopy|TestPostCopyUnattended|TestPostCopySourceDies|TestB3.*|TestD6.*|TestE6.*|TestE10.*|TestG1Three.*|TestG3Another.*|TestI4.*|TestI5.*)$$
-LONG  := ^(TestTheConsoleIsCutOffForAMinute|TestPostCopyGoesOnAfterTheNetworkBroke)$$
+LONG  := ^(TestQueueOfALostConsole|TestTheConsoleIsCutOffForAMinute|TestPostCopyGoesOnAfterTheNetworkBroke)$$
 
 # Real hosts, real migrations. Needs root; installs what is missing, starts
 # labs of its own beside any other, and removes them again.

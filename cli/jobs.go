@@ -21,13 +21,22 @@ func (a *app) withEngine(do func(*engine.Engine) error) error {
 }
 
 func newJobsCommand(a *app) *cobra.Command {
-	return a.addOutput(&cobra.Command{
+	var everywhere bool
+	cmd := &cobra.Command{
 		Use: "jobs", Short: "What runs and what ran", Args: exactly(),
+		Long: "What runs, waits and ran of this console's moves. With --everywhere also the moves of other\nconsoles that the nodes tell of: those that wait or are under way, by the marks on their VMs.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withEngine(func(e *engine.Engine) error {
+			with := a.withEngine
+			if everywhere {
+				with = func(do func(*engine.Engine) error) error { return a.withCluster(cmd.Context(), do) }
+			}
+			return with(func(e *engine.Engine) error {
 				js, err := e.Jobs(cmd.Context())
 				if err != nil {
 					return err
+				}
+				if everywhere {
+					js = append(e.Snapshot().Elsewhere(), js...)
 				}
 				if a.json() {
 					if js == nil {
@@ -43,12 +52,16 @@ func newJobsCommand(a *app) *cobra.Command {
 				return nil
 			})
 		},
-	})
+	}
+	cmd.Flags().BoolVar(&everywhere, "everywhere", false, "also what other consoles move, by their marks on the VMs")
+	return a.addOutput(cmd)
 }
 
 func jobRow(j model.Job) []string {
 	phase := "-"
-	if j.State == model.JobQueued {
+	if j.Elsewhere {
+		phase = "of another console"
+	} else if j.State == model.JobQueued {
 		phase = fmt.Sprintf("place %d: %s", j.Place, j.Waits)
 	} else if !j.State.Ended() {
 		if p := j.Current(); p.ID != "" {

@@ -92,7 +92,7 @@ func Open(cfg config.Config, o Options) (*Engine, error) {
 	}
 	e.maintenance, e.book = maintenance.Open(o.StateDir), newLogbook(o.StateDir)
 	e.secret = &remembering{ask: o.Prompter}
-	fo := fleet.Options{Only: o.Only, Log: e.heard, Begin: o.Begin}
+	fo := fleet.Options{Only: o.Only, Turns: e.store.LoginsDir(), Log: e.heard, Begin: o.Begin}
 	if o.Prompter != nil {
 		fo.Prompter = e.secret
 	}

@@ -65,8 +65,10 @@ func findOrphans(c model.Cluster, console string, gone bool, known func(model.Jo
 	for _, v := range c.VMs {
 		o := Orphan{VM: v.UUID, Name: v.Name, Node: v.Node}
 		switch m := v.Mark; {
-		case m != nil && known(m.Job):
+		case m != nil && known(m.Job) && (m.Role != model.RoleWaiting || held[v.UUID]):
 			continue
+		case m != nil && m.Role == model.RoleWaiting && m.Console != console && !gone:
+			continue // what waits in the queue of another console
 		case m != nil && m.Role == model.RoleTombstone && m.Console != console && !gone:
 			continue // what waits for a confirm at another console
 		case m != nil:
@@ -109,6 +111,9 @@ func (e *Engine) recoverOrphan(ctx context.Context, o Orphan, gone bool, watch f
 			Outcome: model.OutcomePerson, Reason: fmt.Sprintf("%s is paused by a migration on %s, and no move of Horcrux has marked it: another tool moves it, or has left it so", o.Name, o.Node),
 			Next: "see to it with the tool that moves it; virsh domjobinfo tells whether it still does",
 		}, nil
+	}
+	if o.Mark.Role == model.RoleWaiting {
+		return e.recoverClaim(ctx, o, gone)
 	}
 	src, dst := survey.Sides(ctx, e.fleet, o.VM, o.Mark.From, o.Mark.To)
 	dec := rollback.Orphan(src, dst)
@@ -155,22 +160,33 @@ func mayLive(m model.Mark, gone bool, now time.Time) string {
 }
 
 // beatPatience is how long a mark is watched before its move is taken for dead:
-// three of the ten seconds between beats, and time for a slow host.
-const beatPatience = 45 * time.Second
+// three of the ten seconds between beats, and time for a slow host. One that
+// waits is counted up every thirty seconds.
+const (
+	beatPatience  = 45 * time.Second
+	claimPatience = 75 * time.Second
+)
 
 // beats watches the mark of a move of another console for as long as it would
 // take to be counted up.
 func (e *Engine) beats(ctx context.Context, o Orphan, src model.SideFacts) bool {
-	n, ok := e.fleet.Node(o.Mark.From)
-	if !ok || src.Mark == nil || src.Mark.Role != model.RoleMoving {
+	if src.Mark == nil || src.Mark.Role != model.RoleMoving {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, beatPatience)
+	return e.countsUp(ctx, o.Mark.From, o.VM, *src.Mark, beatPatience)
+}
+
+func (e *Engine) countsUp(ctx context.Context, node model.NodeName, vm model.UUID, was model.Mark, patience time.Duration) bool {
+	n, ok := e.fleet.Node(node)
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
-		if m, err := ends.New(n, o.VM).ReadMark(ctx); err == nil && (m.Job != src.Mark.Job || m.Beat != src.Mark.Beat) {
+		if m, err := ends.New(n, vm).ReadMark(ctx); err == nil && (m.Job != was.Job || m.Beat != was.Beat) {
 			return true
 		}
 		select {
@@ -250,6 +266,9 @@ func (e *Engine) KeepOrphan(ctx context.Context, id model.JobID, node model.Node
 		if o.Mark.Job != id {
 			continue
 		}
+		if o.Mark.Role == model.RoleWaiting {
+			return fmt.Errorf("there is nothing to decide about %s: job %s waited to move it and never began: horcrux recover removes its mark", o.Name, id)
+		}
 		src, dst := survey.Sides(ctx, e.fleet, o.VM, o.Mark.From, o.Mark.To)
 		if src.Status.JobActive || dst.Status.JobActive {
 			return fmt.Errorf("cannot decide about %s: libvirt is at work on it: the move may be alive", o.Name)
@@ -327,6 +346,8 @@ func (e *Engine) Unsettled(ctx context.Context) ([]Unsettled, error) {
 		switch {
 		case o.Mark.Job == "":
 			u.Text = fmt.Sprintf("it is paused by a migration on %s that is none of ours", o.Node)
+		case o.ours(e.store.Console()) && o.Mark.Role == model.RoleWaiting:
+			u.Text = fmt.Sprintf("job %s waited to move it from %s, and its process is gone", o.Mark.Job, o.Node)
 		case o.ours(e.store.Console()):
 			u.Text = fmt.Sprintf("job %s has marked it on %s, and its journal is lost", o.Mark.Job, o.Node)
 		default:

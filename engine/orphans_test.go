@@ -28,13 +28,16 @@ func TestFindOrphans(t *testing.T) {
 		vm("a", "node2", model.StatePaused, "migration", nil),
 		vm("9", "node1", model.StatePaused, "migration", nil),
 		vm("9", "node2", model.StateRunning, "migrated", mark("lost33", "me", model.RoleMoving)),
+		vm("b", "node1", model.StateRunning, "booted", mark("known1", "me", model.RoleWaiting)),
+		vm("c", "node1", model.StateRunning, "booted", mark("known1", "me", model.RoleWaiting)),
+		vm("d", "node1", model.StateRunning, "booted", mark("other3", "them", model.RoleWaiting)),
 	}}
 	for gone, want := range map[bool]string{
-		false: "vm3:lost11 vm4:other1 vm6:lost22 vm7: vm9:lost33",
-		true:  "vm3:lost11 vm4:other1 vm5:other2 vm6:lost22 vm7: vm9:lost33",
+		false: "vm3:lost11 vm4:other1 vm6:lost22 vm7: vm9:lost33 vmb:known1",
+		true:  "vm3:lost11 vm4:other1 vm5:other2 vm6:lost22 vm7: vm9:lost33 vmb:known1 vmd:other3",
 	} {
 		var got []string
-		for _, o := range findOrphans(c, "me", gone, func(id model.JobID) bool { return id == "known1" }, map[model.UUID]bool{"8": true}) {
+		for _, o := range findOrphans(c, "me", gone, func(id model.JobID) bool { return id == "known1" }, map[model.UUID]bool{"8": true, "c": true}) {
 			got = append(got, o.Name+":"+string(o.Mark.Job))
 		}
 		if s := strings.Join(got, " "); s != want {

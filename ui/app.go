@@ -244,6 +244,7 @@ func (a *app) news(u engine.Update) tea.Cmd {
 	e := *a.env
 	if u.Cluster != nil {
 		e.Cluster = *u.Cluster
+		e.Elsewhere = e.Cluster.Elsewhere()
 		a.history.look(a.lookedAt())
 		e.History = a.history.with(e.History, u.Cluster)
 	}

@@ -39,6 +39,9 @@ func (a *app) one(i screen.Intent) tea.Cmd {
 	case screen.OpenNode:
 		return a.push(screen.NewNode(a.env, m.Name))
 	case screen.OpenJob:
+		if j, ok := a.env.Anyones(m.ID); ok && j.Elsewhere {
+			return a.push(screen.NewVM(a.env, j.VM, j.From)) // all that is known of it is on the VM
+		}
 		return a.push(screen.NewJob(a.env, m.ID, model.Job{}))
 	case screen.OpenJobs:
 		return a.push(screen.NewJobs(a.env))

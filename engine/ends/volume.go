@@ -84,6 +84,9 @@ func (e *End) Mark(ctx context.Context, m migrate.Mark) error {
 	if m.Beat > 0 {
 		el.CreateAttr("beat", strconv.FormatUint(m.Beat, 10))
 	}
+	if m.Memory > 0 {
+		el.CreateAttr("memory", strconv.FormatUint(m.Memory, 10))
+	}
 	if m.Autostart {
 		el.CreateAttr("autostart", "on")
 	}

@@ -24,6 +24,9 @@ type Options struct {
 	// Begin holds all logins back until it is closed; nil for at once. They are
 	// mostly arithmetic, and would take the processor from a first picture.
 	Begin <-chan struct{}
+	// Turns is a folder in which all processes agree on how many logins to a server
+	// are under way at a time; empty if they need not.
+	Turns string
 	// Only limits the fleet to some nodes of the configuration; empty is all.
 	Only []model.NodeName
 }
@@ -45,7 +48,7 @@ func Open(cfg config.Config, o Options) *Fleet {
 	if o.Patience <= 0 {
 		o.Patience = sshTimeout
 	}
-	keys.Patience = o.Patience
+	keys.Patience, keys.Turns = o.Patience, o.Turns
 	for _, nc := range cfg.Nodes {
 		name := model.NodeName(nc.Name)
 		if len(o.Only) > 0 && !slices.Contains(o.Only, name) {

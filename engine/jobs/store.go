@@ -51,7 +51,7 @@ type Store struct{ root, console string }
 // Open opens the store at root, making it if need be; only its owner may read it.
 func Open(root string) (*Store, error) {
 	s := &Store{root: root}
-	for _, d := range []string{root, s.jobsDir(), s.locksDir(), s.queueDir()} {
+	for _, d := range []string{root, s.jobsDir(), s.locksDir(), s.LoginsDir(), s.queueDir()} {
 		if err := privateDir(d); err != nil {
 			return nil, err
 		}
@@ -99,6 +99,10 @@ func consoleName(path string) (string, error) {
 // Root is the folder it was opened at.
 func (s *Store) Root() string     { return s.root }
 func (s *Store) jobsDir() string  { return filepath.Join(s.root, "jobs") }
+// LoginsDir is where all processes agree on how many of them log in to a server
+// at a time.
+func (s *Store) LoginsDir() string { return filepath.Join(s.locksDir(), "logins") }
+
 func (s *Store) locksDir() string { return filepath.Join(s.root, "locks") }
 
 // Dir is the folder of one job.

@@ -33,6 +33,8 @@ type View struct {
 	Epoch     Epoch
 	// Waiting: the move waits for its turn in the queue; nothing was done.
 	Waiting bool
+	// Queued: it waited, so its mark may say that it does.
+	Queued bool
 	// Marked: the source may carry our marker and have its autostart off.
 	Marked bool
 	// Rights and TargetRights are owner and mode of the images that both nodes
@@ -172,7 +174,7 @@ func (v View) apply(r Record) (View, error) {
 		}
 		v.Plan = r.Plan
 	case Queued:
-		v.Waiting = true
+		v.Waiting, v.Queued = true, true
 	case Admitted:
 		v.Waiting = false
 	case Marking:

@@ -79,6 +79,7 @@ type Mark = model.Mark
 
 // Roles of a mark.
 const (
+	RoleWaiting   = model.RoleWaiting
 	RoleMoving    = model.RoleMoving
 	RoleTombstone = model.RoleTombstone
 )

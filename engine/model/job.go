@@ -305,6 +305,9 @@ type Job struct {
 	Switched bool `json:"switched"`
 	// SendsBack is the job that this one is the rollback of.
 	SendsBack JobID `json:"sends_back,omitempty"`
+	// Elsewhere tells that another console has the job, and that all that is known
+	// of it is its mark on the VM.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
 // JobLog is a log line with its time.

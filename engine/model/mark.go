@@ -10,6 +10,8 @@ type MarkRole string
 
 // Roles of a mark.
 const (
+	// RoleWaiting: a move waits for its turn; nothing was done to the domain.
+	RoleWaiting MarkRole = "waiting"
 	// RoleMoving: a move has hold of the domain.
 	RoleMoving MarkRole = "moving"
 	// RoleTombstone: what a move left on its source; it must not be started.
@@ -31,12 +33,14 @@ type Mark struct {
 	Since   time.Time `json:"since,omitzero"`
 	// Was is the state of the VM before the move.
 	Was DomainState `json:"was,omitempty"`
+	// Memory is what the VM will need on the target, in bytes.
+	Memory uint64 `json:"memory,omitempty"`
 	// Autostart tells that the move switched it off; Copies are the disks that
 	// it copies, "vda".
 	Autostart bool     `json:"autostart,omitempty"`
 	Copies    []string `json:"copies,omitempty"`
-	// Beat counts up while the move lives and libvirt has no job that would show
-	// it.
+	// Beat counts up while the move waits, and while it lives and libvirt has no
+	// job that would show it.
 	Beat uint64 `json:"beat,omitempty"`
 	// Ours is set where a mark is shown: this console has the journal.
 	Ours bool `json:"ours,omitempty"`

@@ -58,7 +58,15 @@ func markRule(f *facts) []model.Finding {
 		return one(fail(id, title, fmt.Sprintf("this is what job %s left on %s after it moved the VM away", d.Job, f.src.Name),
 			fmt.Sprintf("move the VM from where it is now; `horcrux confirm %s` removes the leftover", d.Job)))
 	}
-	if m := d.Mark; m.Console != "" && m.Console != f.vm.Console {
+	m := d.Mark
+	if m.Role == model.RoleWaiting && m.Console == f.vm.Console {
+		return one(pass(id, title, "no move of another console has marked the VM"))
+	}
+	if m.Role == model.RoleWaiting {
+		return one(fail(id, title, fmt.Sprintf("a move of the VM waits in the queue of another console: %s", m.Whose()),
+			fmt.Sprintf("have it taken out there: horcrux abort %s; if that console is gone for good: horcrux recover --orphans", d.Job)))
+	}
+	if m.Console != "" && m.Console != f.vm.Console {
 		return one(fail(id, title, fmt.Sprintf("another console has hold of the VM: %s", m.Whose()),
 			fmt.Sprintf("ask there: horcrux job %s; if that console is gone for good: horcrux recover --orphans", d.Job)))
 	}

@@ -12,6 +12,7 @@ package queue
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -29,6 +30,8 @@ type Entry struct {
 	Memory   uint64         `json:"memory"` // bytes that it needs on the target
 	Free     uint64         `json:"free"`   // bytes that the target had for VMs when the move was planned; 0 if not known
 	Enqueued time.Time      `json:"enqueued"`
+	// By is whose move it is, of a move of another console that a node told of.
+	By string `json:"by,omitempty"`
 	// Admitted is when it got its places; zero while it waits.
 	Admitted time.Time `json:"admitted,omitzero"`
 	// Arrived tells that the target counts the VM's memory as used by itself.
@@ -87,7 +90,7 @@ func Ask(all []Entry, job model.JobID, perNode int) Verdict {
 func Verdicts(all []Entry, perNode int) map[model.JobID]Verdict {
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, Before)
-	b := board{perNode: perNode, used: map[door]int{}, kept: map[door]int{}, memory: map[model.NodeName]uint64{}, holder: map[model.UUID]Entry{}}
+	b := board{perNode: perNode, used: map[door]int{}, kept: map[door]int{}, foreign: map[door][]string{}, memory: map[model.NodeName]uint64{}, holder: map[model.UUID]Entry{}}
 	waiting := 0
 	for _, e := range all {
 		if e.waits() {
@@ -118,6 +121,7 @@ func Verdicts(all []Entry, perNode int) map[model.JobID]Verdict {
 type board struct {
 	perNode    int
 	used, kept map[door]int
+	foreign    map[door][]string // moves of other consoles among them
 	memory     map[model.NodeName]uint64
 	holder     map[model.UUID]Entry
 }
@@ -125,6 +129,7 @@ type board struct {
 func (b *board) take(e Entry) {
 	for _, d := range doors(e) {
 		b.used[d]++
+		b.note(d, e)
 	}
 	if !e.Arrived {
 		b.memory[e.To] += e.Memory
@@ -135,9 +140,29 @@ func (b *board) take(e Entry) {
 func (b *board) keep(e Entry) {
 	for _, d := range doors(e) {
 		b.kept[d]++
+		b.note(d, e)
 	}
 	b.memory[e.To] += e.Memory
 	b.hold(e)
+}
+
+func (b *board) note(d door, e Entry) {
+	if e.By != "" {
+		b.foreign[d] = append(b.foreign[d], fmt.Sprintf("job %s of %s", e.Job, e.By))
+	}
+}
+
+// others names the moves of other consoles that go through a door.
+func (b *board) others(d door) string {
+	const most = 2
+	by := b.foreign[d]
+	switch {
+	case len(by) == 0:
+		return ""
+	case len(by) > most:
+		return fmt.Sprintf(", by other consoles: %s and %d more", strings.Join(by[:most], ", "), len(by)-most)
+	}
+	return ", by another console: " + strings.Join(by, ", ")
 }
 
 func (b *board) hold(e Entry) {
@@ -149,14 +174,18 @@ func (b *board) hold(e Entry) {
 // against is the first reason why a move cannot begin; empty if there is none.
 func (b *board) against(e Entry) string {
 	if h, ok := b.holder[e.VM]; ok {
-		return fmt.Sprintf("job %s moves %s already, from %s to %s", h.Job, h.Name, h.From, h.To)
+		by := ""
+		if h.By != "" {
+			by = " of " + h.By
+		}
+		return fmt.Sprintf("job %s%s moves %s already, from %s to %s", h.Job, by, h.Name, h.From, h.To)
 	}
 	for _, d := range doors(e) {
 		switch used, kept := b.used[d], b.kept[d]; {
 		case used >= b.perNode:
-			return fmt.Sprintf("%s %s already (parallel_per_node = %d)", moves(used), d, b.perNode)
+			return fmt.Sprintf("%s %s already (parallel_per_node = %d)", moves(used), d, b.perNode) + b.others(d)
 		case used+kept >= b.perNode:
-			return fmt.Sprintf("%s waiting before it to go %s (parallel_per_node = %d)", are(kept), d, b.perNode)
+			return fmt.Sprintf("%s waiting before it to go %s (parallel_per_node = %d)", are(kept), d, b.perNode) + b.others(d)
 		}
 	}
 	if spoken := b.memory[e.To]; e.Free > 0 && spoken > 0 && spoken+e.Memory > e.Free {

@@ -31,6 +31,8 @@ func parse(t *testing.T, text string) []Entry {
 			switch {
 			case w == "run":
 				e.Admitted = e.Enqueued
+			case w == "theirs":
+				e.By = "ada@jump"
 			case w == "here":
 				e.Arrived = true
 			case w[0] == 'm':
@@ -54,6 +56,9 @@ func TestVerdicts(t *testing.T) {
 		{"nobody else", "a 1>2", "a", nil},
 		{"two out at once", "a 1>2; b 1>3; c 1>2", "a b", map[string]string{"c": "2 moves out of node1 already (parallel_per_node = 2)"}},
 		{"two in at once", "a 1>3; b 2>3; c 4>3", "a b", map[string]string{"c": "2 moves into node3 already (parallel_per_node = 2)"}},
+		{"one of another console", "a 1>2 run theirs; b 1>3 run; c 1>2", "", map[string]string{"c": "2 moves out of node1 already (parallel_per_node = 2), by another console: job a of ada@jump"}},
+		{"many of other consoles", "a 1>2 run; b 1>3 run; d 1>2 theirs; e 1>2 theirs; f 1>2 theirs; g 4>2", "", map[string]string{"g": "3 moves are waiting before it to go into node2 (parallel_per_node = 2), by other consoles: job d of ada@jump, job e of ada@jump and 1 more"}},
+		{"one VM, two consoles", "a 1>2 theirs vx; b 1>3 vx", "a", map[string]string{"b": "job a of ada@jump moves a already"}},
 		{"out and in are counted apart", "a 1>2 run; b 1>3 run; c 2>1; d 3>1", "c d", nil},
 		{"skips ahead to other nodes", "a 1>2 run; b 1>3 run; c 1>2; d 3>4", "d", map[string]string{"c": "out of node1"}},
 		{"leaves a place for who waits before it", "a 1>4 run; b 1>5 run; x 3>2 run; c 1>2; d 3>2", "", map[string]string{"d": "1 move is waiting before it to go into node2"}},

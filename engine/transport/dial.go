@@ -75,6 +75,8 @@ func dialHop(ctx context.Context, via *Client, t Target, keys *Keyring) (*Client
 	if err != nil {
 		return nil, &Error{Doing: "check the host key of", Where: t.Name, Err: err}
 	}
+	leave := turnstile(keys.Turns).pass(ctx, t.Address())
+	defer leave()
 	limit := newLimit(ctx, t.ConnectTimeout)
 	defer limit.cancel()
 

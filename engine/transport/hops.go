@@ -15,8 +15,7 @@ const (
 )
 
 // hops are the connections to jump hosts: one for each chain, used by all nodes
-// behind it. So a jump host sees one login, asks one question, and its
-// MaxStartups is not our concern.
+// behind it. So a jump host sees one login of a process, and asks one question.
 type hops struct {
 	mu   sync.Mutex
 	open map[string]*sharedHop

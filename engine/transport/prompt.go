@@ -73,6 +73,10 @@ type Keyring struct {
 	// Patience is how long a jump host may be silent; it may be set before the
 	// first login.
 	Patience time.Duration
+	// Turns is a folder in which all processes of this account agree on how many
+	// of them log in to a server at a time; empty if they need not. It may be set
+	// before the first login.
+	Turns string
 
 	prompter Prompter
 	hops     hops

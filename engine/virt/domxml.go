@@ -208,6 +208,21 @@ func readMark(inner string) model.Mark {
 	}
 }
 
+// ParseMark reads the mark from our element alone, as Metadata returns it: without
+// its namespace, for which it was asked.
+func ParseMark(element string) model.Mark {
+	d := xml.NewDecoder(strings.NewReader(element))
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return model.Mark{}
+		}
+		if e, ok := token.(xml.StartElement); ok {
+			return markOf(e)
+		}
+	}
+}
+
 // mostCopies bounds the disks that a mark may name.
 const mostCopies = 64
 
@@ -232,6 +247,8 @@ func markOf(e xml.StartElement) (m model.Mark) {
 			m.Console = v
 		case "since":
 			m.Since, _ = time.Parse(time.RFC3339, v)
+		case "memory":
+			m.Memory, _ = strconv.ParseUint(v, 10, 64)
 		case "beat":
 			m.Beat, _ = strconv.ParseUint(v, 10, 64)
 		case "was":

@@ -23,15 +23,18 @@ func (p *process) move(ctx context.Context) {
 		_, err = p.replan(ctx)
 	}
 	if err != nil {
-		p.refuse(err, time.Since(began))
+		p.refuse(ctx, err, time.Since(began))
 		return
 	}
 	job := p.build(src, dst)
 	if err := p.begin(job); err != nil {
-		p.refuse(err, time.Since(began))
+		p.refuse(ctx, err, time.Since(began))
 		return
 	}
 	r := p.ask(ctx, job, job.Run(ctx))
+	if nothingDone(p.journal.View().Last) {
+		p.unclaim(ctx)
+	}
 	r.Duration = time.Since(began)
 	if r.Outcome == model.OutcomeDone && p.plan().Options.AutoConfirm {
 		r = p.letGo(ctx, r)
@@ -57,7 +60,8 @@ func (p *process) cameBack(ctx context.Context, src *ends.End, r model.Result) m
 }
 
 // notBegun ends a move that left the queue before its turn.
-func (p *process) notBegun(err error, took time.Duration) {
+func (p *process) notBegun(ctx context.Context, err error, took time.Duration) {
+	p.unclaim(ctx)
 	p.phase(model.PhaseQueue, model.PhaseSkipped, err.Error())
 	r := model.Result{
 		Outcome: model.OutcomeRefused, Owner: p.plan().From, Reason: err.Error(), Duration: took,
@@ -79,7 +83,8 @@ func nothingDone(last journal.Kind) bool {
 	return false
 }
 
-func (p *process) refuse(err error, took time.Duration) {
+func (p *process) refuse(ctx context.Context, err error, took time.Duration) {
+	p.unclaim(ctx)
 	p.phase(model.PhasePreflight, model.PhaseFailed, err.Error())
 	r := model.Result{
 		Outcome: model.OutcomeRefused, Owner: p.plan().From, Reason: err.Error(), Duration: took,
@@ -141,7 +146,7 @@ func (p *process) recover(ctx context.Context) {
 		return
 	}
 	if nothingDone(p.journal.View().Last) {
-		p.notBegun(errors.New("its process ended before the move began"), 0)
+		p.notBegun(ctx, errors.New("its process ended before the move began"), 0)
 		return
 	}
 	src, dst, err := p.ends(ctx, false)

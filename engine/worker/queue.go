@@ -10,7 +10,6 @@ import (
 	"horcrux/engine/journal"
 	"horcrux/engine/migrate"
 	"horcrux/engine/model"
-	"horcrux/engine/plan"
 	"horcrux/engine/queue"
 )
 
@@ -19,28 +18,41 @@ const turnEvery = 500 * time.Millisecond
 
 // line is a move's place in the queue of its account.
 type line struct {
-	p     *process
-	entry queue.Entry
-	said  queue.Verdict
+	p      *process
+	entry  queue.Entry
+	said   queue.Verdict
+	claims claims
 }
 
-// await waits until the move may begin. It needs no host for that, so it keeps
-// no connection meanwhile. Whoever ends the process ends the waiting.
+// await waits until the move may begin. Whoever ends the process ends the
+// waiting.
 func (p *process) await(ctx context.Context) error {
 	pl := p.plan()
 	l := &line{p: p, entry: queue.Entry{
 		Job: p.order.Job, VM: pl.VM, Name: pl.VMName, From: pl.From, To: pl.To,
-		Memory: plan.Needs(pl.Memory), Free: pl.MemFree, Enqueued: p.journal.View().Started,
-	}}
-	if pl.Was.State == model.StateShutoff {
-		l.entry.Memory = 0 // it takes none where it is not started
-	}
+		Memory: migrate.Needs(pl), Free: pl.MemFree, Enqueued: p.journal.View().Started,
+	}, claims: claims{p: p}}
 	p.line = l
+	// An abort also ends a visit to a node that is slow to answer.
+	visit, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.stop:
+			cancel()
+		case <-visit.Done():
+		}
+	}()
 	tick := time.NewTicker(turnEvery)
 	defer tick.Stop()
 	for {
-		begin, err := l.turn(ctx)
-		if err != nil || begin {
+		t, err := l.turn(visit)
+		if err == nil && t == look {
+			p.connect()
+			l.claims.visit(visit, p.journal.View().Waiting)
+			t, err = l.turn(visit)
+		}
+		if err != nil && !p.aborted() || t == begin {
 			return err
 		}
 		select {
@@ -53,34 +65,50 @@ func (p *process) await(ctx context.Context) error {
 	}
 }
 
+// what is a move's answer to the verdict of the queue.
+type what int
+
+const (
+	stay  what = iota
+	look       // ask the nodes for the moves of other consoles first
+	begin      // it has its places
+)
+
 // turn asks once. The lock makes asking and taking one act, so that two moves
-// never take the same place.
-func (l *line) turn(ctx context.Context) (bool, error) {
+// of one console never take the same place.
+func (l *line) turn(ctx context.Context) (what, error) {
 	p := l.p
 	lock, err := p.store.LockQueue(ctx)
 	if err != nil {
-		return false, err
+		return stay, err
 	}
 	defer func() { _ = lock.Unlock() }()
 	if err := p.store.PutTicket(l.entry); err != nil {
-		return false, err
+		return stay, err
 	}
-	all, err := p.store.Queue()
+	own, err := p.store.Queue()
 	if err != nil {
-		return false, err
+		return stay, err
 	}
-	v := queue.Ask(all, p.order.Job, max(1, p.order.Config.Migration.ParallelPerNode))
+	perNode := max(1, p.order.Config.Migration.ParallelPerNode)
+	alone, v := queue.Ask(own, p.order.Job, perNode), queue.Ask(l.claims.all(own), p.order.Job, perNode)
+	due := l.claims.due(alone, v, time.Now())
 	if !v.Begin {
-		return false, l.wait(v)
+		if err := l.wait(v); err != nil || !due {
+			return stay, err
+		}
+	}
+	if due {
+		return look, nil
 	}
 	if p.journal.View().Waiting {
 		if err := p.journal.Append(journal.Record{Kind: journal.Admitted}); err != nil {
-			return false, err
+			return stay, err
 		}
 		p.phase(model.PhaseQueue, model.PhaseOK, "it is its turn")
 	}
 	l.entry.Admitted = time.Now().UTC()
-	return true, p.store.PutTicket(l.entry)
+	return begin, p.store.PutTicket(l.entry)
 }
 
 // wait says why, when that changed.

@@ -108,7 +108,7 @@ func TestTakenOutOfTheQueue(t *testing.T) {
 	if err := <-done; !errors.Is(err, migrate.ErrAborted) {
 		t.Errorf("ended with %v", err)
 	}
-	second.notBegun(migrate.ErrAborted, time.Second)
+	second.notBegun(t.Context(), migrate.ErrAborted, time.Second)
 	v := second.journal.View()
 	if r := v.Result; r == nil || r.Outcome != model.OutcomeRefused || r.Owner != "node1" || !strings.Contains(r.Reason, "queue") {
 		t.Errorf("result %+v", r)

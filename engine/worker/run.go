@@ -85,19 +85,20 @@ func serve(ctx context.Context, o Order, opened func()) error {
 		return err
 	}
 	opened()
+	defer func() {
+		if p.fleet != nil {
+			p.fleet.Close()
+		}
+	}()
 	if o.Purpose == Move {
 		defer p.store.DropTicket(o.Job)
 		began := time.Now()
 		if err := p.await(ctx); err != nil {
-			p.notBegun(err, time.Since(began))
+			p.notBegun(ctx, err, time.Since(began))
 			return nil
 		}
 	}
-
-	p.fleet = fleet.Open(o.Config, fleet.Options{
-		Prompter: &secrets{passphrases: o.Passphrases, answers: o.Answers}, Patience: patience, Only: []model.NodeName{p.plan().From, p.plan().To},
-	})
-	defer p.fleet.Close()
+	p.connect()
 	switch o.Purpose {
 	case Move:
 		p.move(ctx)
@@ -109,6 +110,17 @@ func serve(ctx context.Context, o Order, opened func()) error {
 		p.keep(ctx)
 	}
 	return nil
+}
+
+// connect opens the two nodes, unless it was done. They stay open from then on:
+// a login may have cost a person a touch or an answer.
+func (p *process) connect() {
+	if p.fleet != nil {
+		return
+	}
+	p.fleet = fleet.Open(p.order.Config, fleet.Options{
+		Prompter: &secrets{passphrases: p.order.Passphrases, answers: p.order.Answers}, Patience: patience, Turns: p.store.LoginsDir(), Only: []model.NodeName{p.plan().From, p.plan().To},
+	})
 }
 
 // patience is just below the 30 s after which the daemons end a move whose
@@ -204,6 +216,13 @@ func (p *process) take(c model.Command) error {
 	return fmt.Errorf("cannot %s now: job %s is busy with %s", c.Kind, p.order.Job, p.order.Purpose)
 }
 
+// aborted tells that the wish to stop came before there was a move.
+func (p *process) aborted() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopped
+}
+
 // begin makes the move known to those who wish.
 func (p *process) begin(j *migrate.Job) error {
 	p.mu.Lock()
@@ -271,23 +290,26 @@ func describe(r model.Result) string {
 
 // ends waits for both nodes and binds the VM to them.
 func (p *process) ends(ctx context.Context, wait bool) (src, dst *ends.End, err error) {
-	var es [2]*ends.End
-	for i, name := range []model.NodeName{p.plan().From, p.plan().To} {
-		n, ok := p.fleet.Node(name)
-		if !ok {
-			return nil, nil, fmt.Errorf("node %s is not in the configuration", name)
-		}
-		if wait {
-			waitCtx, cancel := context.WithTimeout(ctx, 2*p.order.Config.SSH.ConnectTimeout)
-			err := n.Wait(waitCtx)
-			cancel()
-			if err != nil {
-				return nil, nil, err
-			}
-		}
-		es[i] = ends.New(n, p.plan().VM).ForJob(p.order.Job)
+	if src, err = p.at(ctx, p.plan().From, wait); err != nil {
+		return nil, nil, err
 	}
-	return es[0], es[1], nil
+	dst, err = p.at(ctx, p.plan().To, wait)
+	return src, dst, err
+}
+
+func (p *process) at(ctx context.Context, name model.NodeName, wait bool) (*ends.End, error) {
+	n, ok := p.fleet.Node(name)
+	if !ok {
+		return nil, fmt.Errorf("node %s is not in the configuration", name)
+	}
+	if wait {
+		ctx, cancel := context.WithTimeout(ctx, 2*p.order.Config.SSH.ConnectTimeout)
+		defer cancel()
+		if err := n.Wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return ends.New(n, p.plan().VM).ForJob(p.order.Job), nil
 }
 
 // machine is the name of the one that this runs on.

@@ -164,7 +164,7 @@ func (c *Cluster) sideView(w, h int) string {
 			lines = append(lines, vmSide(c.env, v, w-2, h-2)...)
 		}
 	case paneJobs:
-		if j, ok := c.env.Job(c.job); ok {
+		if j, ok := c.env.Anyones(c.job); ok {
 			lines = append(lines, " "+th.Strong.Render(name(j.VMName)), "")
 			lines = append(lines, jobFacts(c.env, j, w-2)...)
 		}

@@ -57,10 +57,16 @@ func vmFacts(e *Env, v model.VM, w int) []string {
 	)
 	if v.Job != "" {
 		value := "by another console, " + name(v.Job)
+		if m := v.Mark; m != nil && !m.Ours {
+			value = m.Whose()
+			if m.Role == model.RoleWaiting {
+				value = "waits: " + value
+			}
+		}
 		if j, ok := e.Job(v.Job); ok {
 			value = jobLook(th, j.State).String() + ", " + name(j.From) + " " + theme.SignMove + " " + name(j.To)
 		}
-		facts = append(facts, widget.Fact{Label: "move", Value: value, Style: th.Accent})
+		facts = append(facts, widget.Fact{Label: "move", Value: name(value), Style: th.Accent})
 	}
 	return widget.Facts(th, w, facts)
 }

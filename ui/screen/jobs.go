@@ -32,7 +32,7 @@ func (s *Jobs) setEnv(e *Env) {
 	s.env = e
 	f := parseFilter(s.input.Value())
 	s.shown = nil
-	for _, j := range e.Jobs {
+	for _, j := range s.all() {
 		v := model.VM{Name: j.VMName + " " + string(j.ID), Node: j.From + " " + j.To, UUID: j.VM, State: model.DomainState(string(j.State) + " " + jobLook(e.Theme, j.State).word)}
 		if (!s.open || !j.State.Ended()) && f.matches(&v) {
 			s.shown = append(s.shown, j)
@@ -42,6 +42,16 @@ func (s *Jobs) setEnv(e *Env) {
 		s.list.Cursor = i
 	}
 	s.settle()
+}
+
+// all are the moves of this console and those of others.
+func (s *Jobs) all() []model.Job {
+	if len(s.env.Elsewhere) == 0 {
+		return s.env.Jobs
+	}
+	all := append(slices.Clone(s.env.Elsewhere), s.env.Jobs...)
+	slices.SortStableFunc(all, func(a, b model.Job) int { return b.Started.Compare(a.Started) })
+	return all
 }
 
 func (s *Jobs) settle() {
@@ -140,7 +150,7 @@ func (s *Jobs) View(w, h int) string {
 	}
 	th := s.env.Theme
 	note := text.Count(len(s.shown), "move")
-	if n := len(s.env.Jobs); n != len(s.shown) {
+	if n := len(s.env.Jobs) + len(s.env.Elsewhere); n != len(s.shown) {
 		note = fmt.Sprintf("%d of %s", len(s.shown), text.Count(n, "move"))
 	}
 	if s.open {
@@ -155,7 +165,7 @@ func (s *Jobs) View(w, h int) string {
 	}
 	t := jobTable("MOVES")
 	t.Focus = true
-	if len(s.env.Jobs) > 0 {
+	if len(s.env.Jobs)+len(s.env.Elsewhere) > 0 {
 		t.Empty = "no move matches; esc shows all"
 		if s.open && s.input.Empty() {
 			t.Empty = "every move is over; o shows them"

@@ -9,6 +9,7 @@
 package screen
 
 import (
+	"slices"
 	"time"
 
 	"horcrux/engine/model"
@@ -39,8 +40,10 @@ type Hinter interface{ Hint() (esc, words string) }
 type Env struct {
 	Cluster model.Cluster
 	Jobs    []model.Job // newest first
-	Now     time.Time
-	Poll    time.Duration
+	// Elsewhere are the moves of other consoles, by their marks on the VMs.
+	Elsewhere []model.Job
+	Now       time.Time
+	Poll      time.Duration
 	// Defaults are the options a move begins with, DefaultMode its mode.
 	Defaults    model.Options
 	DefaultMode model.Mode
@@ -158,7 +161,19 @@ func (e *Env) Running() []model.Job {
 			out = append(out, j)
 		}
 	}
-	return out
+	return append(out, e.Elsewhere...)
+}
+
+// Anyones finds a job of this console or of another.
+func (e *Env) Anyones(id model.JobID) (model.Job, bool) {
+	if j, ok := e.Job(id); ok {
+		return j, true
+	}
+	i := slices.IndexFunc(e.Elsewhere, func(j model.Job) bool { return j.ID == id })
+	if i < 0 {
+		return model.Job{}, false
+	}
+	return e.Elsewhere[i], true
 }
 
 // maxShown bounds, in bytes, what is drawn of one string of a host: no window

@@ -298,6 +298,24 @@ func TestQueuedSaysWhyAndWhere(t *testing.T) {
 	}
 }
 
+// What other consoles move is listed between the moves of this one.
+func TestMovesOfOtherConsoles(t *testing.T) {
+	e := env()
+	e.Jobs = []model.Job{{ID: "own234", VMName: "db01", From: "node1", To: "node2", State: model.JobDone, Started: e.Now.Add(-time.Hour)}}
+	e.Elsewhere = []model.Job{
+		{ID: "xyz234", VMName: "web01", From: "node1", To: "node2", State: model.JobQueued, Started: e.Now.Add(-time.Minute), By: "ada@jump2", Elsewhere: true},
+	}
+	if n := len(e.Running()); n != 1 {
+		t.Errorf("%d moves under way", n)
+	}
+	page := NewJobs(e).View(120, 20)
+	for _, want := range []string{"2 moves", "db01", "web01", "queued", "of ada@jump2, by its mark"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
+}
+
 // The nodes answer one after another: until a person has done something, the
 // cursor is on the first row, and then on the VM that was chosen.
 func TestTheCursorWaitsForAPerson(t *testing.T) {

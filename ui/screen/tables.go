@@ -201,6 +201,9 @@ func moveMark(e *Env, v model.VM) string {
 		return ""
 	}
 	j, ok := e.Job(v.Job)
+	if !ok && v.Mark != nil && v.Mark.Role == model.RoleWaiting {
+		return theme.SignJob + " queued elsewhere"
+	}
 	if !ok {
 		return theme.SignJob + " elsewhere" // by another console
 	}
@@ -278,8 +281,14 @@ func jobRow(e *Env, j model.Job) widget.Row {
 	}}
 }
 
+// elsewhere names the console that has a move.
+func elsewhere(by string) string { return text.Or(name(by), "another console") + ", by its mark" }
+
 // jobNote is the one thing worth saying of a job in a list.
 func jobNote(e *Env, j model.Job) string {
+	if j.Elsewhere {
+		return "of " + elsewhere(j.By)
+	}
 	if j.State == model.JobRunning && j.Progress != nil {
 		parts := []string{}
 		if r := j.Progress.MemRate + j.Progress.DiskRate; r > 0 {

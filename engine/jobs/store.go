@@ -97,8 +97,9 @@ func consoleName(path string) (string, error) {
 }
 
 // Root is the folder it was opened at.
-func (s *Store) Root() string     { return s.root }
-func (s *Store) jobsDir() string  { return filepath.Join(s.root, "jobs") }
+func (s *Store) Root() string    { return s.root }
+func (s *Store) jobsDir() string { return filepath.Join(s.root, "jobs") }
+
 // LoginsDir is where all processes agree on how many of them log in to a server
 // at a time.
 func (s *Store) LoginsDir() string { return filepath.Join(s.locksDir(), "logins") }

@@ -40,6 +40,8 @@ func decide(f *facts, d Disk) (model.DiskPlan, string) {
 		return p, fmt.Sprintf("on the network at %s, where both nodes reach it", d.Source)
 	case d.Type != "file" && d.Type != "block" && d.Type != "volume":
 		return refuse(p, "its type %s cannot be moved", d.Type)
+	case d.Type == "volume" && !path.IsAbs(d.Source):
+		return refuse(p, "its definition names it as a volume of a pool (%s), and moves take disks by their paths", d.Source)
 	case !path.IsAbs(d.Source) || path.Clean(d.Source) != d.Source:
 		return refuse(p, "its path %q is not absolute and plain", d.Source)
 	}

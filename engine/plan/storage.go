@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 
 	"horcrux/engine/model"
 )
@@ -38,6 +39,10 @@ func diskRemedy(f *facts, d Disk) string {
 	switch {
 	case d.Transient:
 		return "the mode offline will move it"
+	case d.Type == "volume" && !path.IsAbs(d.Source):
+		pool, volume, _ := strings.Cut(d.Source, "/")
+		return fmt.Sprintf("name the file itself, as <disk type='file'> with <source file='…'/>: on %s: ", f.src.Name) +
+			command("virsh vol-path %s --pool %s; virsh edit %s", volume, pool, f.vm.Domain.Name) + "; it counts from the VM's next start"
 	case d.Type != "file" && d.Type != "block" && d.Type != "volume", !path.IsAbs(d.Source):
 		return "put the disk on a file or a block device"
 	case drive && (!there || !d.ReadOnly):

@@ -169,6 +169,14 @@ func (n *Node) block(ctx context.Context, from []string, but ...string) error {
 	return err
 }
 
+// RefuseMoves has a firewall of this host refuse what comes in at the ports of
+// migrations, as if nobody listened there.
+func (n *Node) RefuseMoves(ctx context.Context) error {
+	rules := fmt.Sprintf("table inet %[1]s\ndelete table inet %[1]s\ntable inet %[1]s {\n\tchain input {\n\t\ttype filter hook input priority 0\n\t\ttcp dport 49152-49215 reject with tcp reset\n\t}\n}\n", blockTable)
+	_, err := n.ExecInput(ctx, rules, "nft", "-f", "-")
+	return err
+}
+
 // UnblockPeers lets TCP through again.
 func (n *Node) UnblockPeers(ctx context.Context) error {
 	_, err := n.ExecInput(ctx, fmt.Sprintf("table inet %[1]s\ndelete table inet %[1]s\n", blockTable), "nft", "-f", "-")

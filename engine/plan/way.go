@@ -13,7 +13,9 @@ import (
 type ReachFact struct {
 	// Tried tells that there was an answer that says something; Reached what.
 	Tried, Reached bool
-	Detail         string
+	// Refused tells that the answer was a refusal, which a firewall may have given.
+	Refused bool
+	Detail  string
 }
 
 // ForwardFact is what sshd on a node allows. Empty words are not known.

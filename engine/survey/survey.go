@@ -115,6 +115,16 @@ func Plan(ctx context.Context, f *fleet.Fleet, l Local, r model.Request, now fun
 		d.MemPromised, d.PromisedTo = queue.Promised(moves, r.To, l.Own)
 	}
 	p := plan.Make(r, vm, s, d, proofs, now())
+	if p.Way == model.PathDirect && d.Reach.Refused {
+		if d.Reach = heard(ctx, src, dst, d.Reach); !d.Reach.Reached {
+			if byMemory && mayRelay(r, d.Reach) {
+				wg.Go(func() { s.Forward = forward(ctx, src) })
+				wg.Go(func() { d.Forward = forward(ctx, dst) })
+				wg.Wait()
+			}
+			p = plan.Make(r, vm, s, d, proofs, now())
+		}
+	}
 	return withLocal(p, l), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,10 +31,58 @@ func reach(ctx context.Context, src, dst *fleet.Node, port string) plan.ReachFac
 	switch r, words := src.Reaches(ctx, at); r {
 	case transport.ReachYes:
 		return plan.ReachFact{Tried: true, Reached: true, Detail: at + " answers"}
+	case transport.ReachRefused:
+		// At the port of moves nobody listens; where sshd should be, somebody must.
+		return plan.ReachFact{Tried: true, Reached: port == reachPort, Refused: true, Detail: words + " at " + at}
 	case transport.ReachNo:
 		return plan.ReachFact{Tried: true, Detail: fmt.Sprintf("%s from %s within %s", words, at, reachWithin)}
 	default:
 		return plan.ReachFact{Detail: words}
+	}
+}
+
+const (
+	// listenFor is how long a program listens at reachPort to tell a host on which
+	// nobody listened from a firewall that answers in its name.
+	listenFor = 2 * time.Second
+	// timeoutCode is what timeout(1) exits with when it ended the program.
+	timeoutCode = 124
+	reachPoll   = 100 * time.Millisecond
+)
+
+// heard makes sure of a refusal: a program listens on the target for a moment
+// and takes one connection, with which nothing is done. What cannot be found out
+// that way stays as it was.
+func heard(ctx context.Context, src, dst *fleet.Node, was plan.ReachFact) plan.ReachFact {
+	ctx, cancel := context.WithTimeout(ctx, listenFor+reachWithin)
+	defer cancel()
+	ended := make(chan int, 1)
+	go func() {
+		res, err := dst.Exec(ctx, []string{"timeout", strconv.Itoa(int(listenFor.Seconds())), "systemd-socket-activate", "-l", reachPort, "true"}, nil)
+		if err != nil {
+			res.Code = -1
+		}
+		ended <- res.Code
+	}()
+	at := net.JoinHostPort(dst.MigrateAddress(), reachPort)
+	tick := time.NewTicker(reachPoll)
+	defer tick.Stop()
+	for {
+		switch r, _ := src.Reaches(ctx, at); r {
+		case transport.ReachYes:
+			return plan.ReachFact{Tried: true, Reached: true, Detail: at + " answers"}
+		case transport.ReachRefused:
+		default:
+			return was
+		}
+		select {
+		case code := <-ended:
+			if code != timeoutCode {
+				return was
+			}
+			return plan.ReachFact{Tried: true, Refused: true, Detail: fmt.Sprintf("connections are refused at %s even while a program listens there: a firewall", at)}
+		case <-tick.C:
+		}
 	}
 }
 

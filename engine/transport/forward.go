@@ -35,12 +35,14 @@ type Reach int
 const (
 	ReachUnknown Reach = iota
 	ReachYes
+	// ReachRefused: something at that address says that nobody listens there: the
+	// host itself, or a firewall in its name.
+	ReachRefused
 	ReachNo
 )
 
 // Reaches has the server open a TCP connection to host:port, and closes it at
-// once. That nobody listens there is an answer too: the packets came through. It
-// needs nothing on the server but sshd, and words say what was seen.
+// once. It needs nothing on the server but sshd, and words say what was seen.
 func (c *Client) Reaches(ctx context.Context, address string) (r Reach, words string) {
 	conn, err := await(ctx, c, func() (net.Conn, error) { return c.ssh.Dial("tcp", address) }, func(n net.Conn) { n.Close() })
 	if err == nil {
@@ -64,7 +66,7 @@ func judge(err error) (Reach, string) {
 	case no.Reason != ssh.ConnectionFailed, low == "open failed", low == "":
 		return ReachUnknown, "sshd there opens no TCP connections"
 	case strings.Contains(low, "refused"):
-		return ReachYes, "it answers"
+		return ReachRefused, "connections are refused"
 	}
 	return ReachNo, said
 }

@@ -14,7 +14,7 @@ func TestJudgeWhatAServerReaches(t *testing.T) {
 		err  error
 		want Reach
 	}{
-		{failed("Connection refused"), ReachYes},
+		{failed("Connection refused"), ReachRefused},
 		{failed("Connection timed out"), ReachNo},
 		{failed("No route to host"), ReachNo},
 		{failed("Network is unreachable"), ReachNo},

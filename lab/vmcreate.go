@@ -135,6 +135,13 @@ func (l *Lab) defineVM(ctx context.Context, vm VM, image guestImage, machine str
 	if vm.State == VMOff {
 		return nil
 	}
+	for _, d := range vm.Disks {
+		if d.Named { // libvirt starts nothing on a volume that it has not seen
+			if _, err := n.Virsh(ctx, "pool-refresh", d.Pool); err != nil {
+				return err
+			}
+		}
+	}
 	_, err := n.Virsh(ctx, "start", vm.Name)
 	return err
 }

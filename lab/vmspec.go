@@ -70,6 +70,8 @@ type DiskSpec struct {
 	// Device lets the VM have the disk, a raw one, as a block device that every
 	// host has: the file at Path is what the device has its bytes in.
 	Device bool `json:"device"`
+	// Named has the definition name the disk as a volume of its pool.
+	Named bool `json:"named"`
 }
 
 // VM is a VM of the lab, with all that was settled when it was made.
@@ -224,6 +226,8 @@ func resolveDisks(s VMSpec) ([]DiskSpec, error) {
 			return nil, fmt.Errorf("cannot make a disk of %s in the format %q: qcow2 and raw are possible", s.Name, d.Format)
 		case d.Backing != "" && (d.Backing != "qcow2" && d.Backing != "raw" || d.Format != "qcow2"):
 			return nil, fmt.Errorf("cannot put a disk of %s on a base of the format %q: a qcow2 on qcow2 or raw is possible", s.Name, d.Backing)
+		case d.Device && d.Named:
+			return nil, fmt.Errorf("cannot name a disk of %s as a volume: a device is in no pool", s.Name)
 		case d.Device && (d.Format != "raw" || d.Pool != "images"):
 			return nil, fmt.Errorf("cannot make a device of a disk of %s: a raw one of the pool images is possible", s.Name)
 		case !filePattern.MatchString(d.File):

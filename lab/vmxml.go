@@ -51,9 +51,12 @@ func (vm VM) domainXML(image guestImage, machine string) string {
 	p("  <devices>")
 	p("    <emulator>/usr/bin/qemu-system-x86_64</emulator>")
 	for i, d := range vm.Disks {
-		kind, source := "file", "file"
-		if d.Device {
-			kind, source = "block", "dev"
+		kind, source := "file", fmt.Sprintf("file='%s'", xmlText(d.Source()))
+		switch {
+		case d.Device:
+			kind, source = "block", fmt.Sprintf("dev='%s'", xmlText(d.Source()))
+		case d.Named:
+			kind, source = "volume", fmt.Sprintf("pool='%s' volume='%s'", xmlText(d.Pool), xmlText(d.File))
 		}
 		p("    <disk type='%s' device='disk'>", kind)
 		own := ""
@@ -61,7 +64,7 @@ func (vm VM) domainXML(image guestImage, machine string) string {
 			own = " iothread='1'"
 		}
 		p("      <driver name='qemu' type='%s' cache='%s' discard='unmap'%s/>", d.Format, xmlText(d.Cache), own)
-		p("      <source %s='%s'/>", source, xmlText(d.Source()))
+		p("      <source %s/>", source)
 		p("      <target dev='vd%c' bus='virtio'/>", 'a'+i)
 		p("    </disk>")
 	}

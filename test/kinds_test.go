@@ -35,6 +35,7 @@ var kinds = []kind{
 	{name: "I1 off", spec: lab.VMSpec{Name: "koff", State: lab.VMOff}, refused: map[string]string{"live": "off", "online": "off", "block": "off", "block-stop": "off"}, brief: []string{"offline"}},
 	{name: "I4 UEFI with NVRAM", spec: lab.VMSpec{Name: "kuefi", Agent: true, UEFI: true}, brief: []string{"offline"}},
 	{name: "I4 vTPM", spec: lab.VMSpec{Name: "ktpm", Agent: true, TPM: true}, brief: []string{"live"}},
+	{name: "disks named as volumes", spec: lab.VMSpec{Name: "kvolume", Agent: true, Disks: []lab.DiskSpec{{Named: true}, {Named: true, Format: "raw"}}}, brief: []string{"live", "offline"}},
 	{name: "I5 transient", spec: lab.VMSpec{Name: "kpassing", Agent: true, Transient: true}, refused: map[string]string{"offline": "transient", "block-stop": "transient", "block": "transient"}, brief: []string{"live"}},
 }
 

@@ -46,7 +46,7 @@ func (e *End) source(ctx context.Context, inactive bool, disk, base string, over
 	if err != nil {
 		return "", err
 	}
-	d, err := virt.ParseDomain(text)
+	d, err := e.Parse(ctx, text)
 	if err != nil {
 		return "", err
 	}
@@ -207,7 +207,7 @@ func (e *End) DiskSource(ctx context.Context, disk string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	d, err := virt.ParseDomain(text)
+	d, err := e.Parse(ctx, text)
 	if err != nil {
 		return "", err
 	}

@@ -12,11 +12,13 @@ import (
 
 // Start boots the domain.
 func (e *End) Start(ctx context.Context) error {
+	e.knowVolumes(ctx)
 	return e.act(ctx, func(c *virt.Conn) error { return c.Start(ctx, e.vm) })
 }
 
 // StartPaused makes the domain's process, with the guest not running yet.
 func (e *End) StartPaused(ctx context.Context) error {
+	e.knowVolumes(ctx)
 	return e.act(ctx, func(c *virt.Conn) error { return c.StartPaused(ctx, e.vm) })
 }
 

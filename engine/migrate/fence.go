@@ -196,7 +196,7 @@ func tombstone(xml string, to model.NodeName, job model.JobID) (out string, ok b
 		if src == nil {
 			continue
 		}
-		for _, key := range []string{"file", "dev"} {
+		for _, key := range []string{"file", "dev", "volume"} {
 			if a := src.SelectAttr(key); a != nil {
 				a.Value = path.Clean(buried.ReplaceAllString(a.Value, "")) + suffix
 				ok = true

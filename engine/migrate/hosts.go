@@ -45,6 +45,8 @@ type Host interface {
 	ShutdownBy(ctx context.Context, way virt.ShutdownWay) error
 	// Mark writes our marker on the domain, durable on the host.
 	Mark(ctx context.Context, m Mark) error
+	// RefreshPools makes libvirt look at what is in the pools.
+	RefreshPools(ctx context.Context, pools ...string) error
 	CreateVolume(ctx context.Context, d model.DiskPlan) error
 	// Snapshot makes a copy of a file that shares its blocks, at once, or fails.
 	Snapshot(ctx context.Context, file, to string) error

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"horcrux/engine/journal"
@@ -84,6 +85,9 @@ func (j *Job) prepare(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if err := j.createVolumes(ctx); err != nil {
+		return "", err
+	}
+	if err := j.Target.RefreshPools(ctx, j.namedPools()...); err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
@@ -298,6 +302,17 @@ func (j *Job) makeFlags(protect bool) virt.MigrateFlags {
 		f |= virt.MigrateUnsafe
 	}
 	return f
+}
+
+// namedPools are the pools that the definition names disks by.
+func (j *Job) namedPools() []string {
+	var names []string
+	for _, d := range j.plan.Disks {
+		if d.Named != "" && !slices.Contains(names, d.Named) {
+			names = append(names, d.Named)
+		}
+	}
+	return names
 }
 
 func (j *Job) makeParams() virt.MigrateParams {

@@ -327,6 +327,8 @@ func (e *simEnd) FreezeDisks(_ context.Context, overlays map[string]string, _ []
 	})
 }
 
+func (e *simEnd) RefreshPools(context.Context, ...string) error { return nil }
+
 func (e *simEnd) DiskSource(context.Context, string) (src string, err error) {
 	err = e.s.do(e.h, e.on("source"), func() error {
 		src = e.h.disk

@@ -144,6 +144,9 @@ type DiskPlan struct {
 	Pool   string `json:"pool,omitempty"`
 	Path   string `json:"path,omitempty"`
 	Create bool   `json:"create,omitempty"`
+	// Named is the pool by which the definition names the disk, as a volume; empty
+	// if it names the file itself.
+	Named string `json:"named,omitempty"`
 }
 
 // FileRole is what a file is to its VM.

@@ -25,7 +25,7 @@ func refuse(p model.DiskPlan, format string, args ...any) (model.DiskPlan, strin
 }
 
 func decide(f *facts, d Disk) (model.DiskPlan, string) {
-	p := model.DiskPlan{Disk: d.Disk}
+	p := model.DiskPlan{Disk: d.Disk, Named: d.Pool}
 	if p.Format == "" && p.Source != "" {
 		p.Format = "raw" // what libvirt takes a disk for that names no format
 	}
@@ -41,9 +41,12 @@ func decide(f *facts, d Disk) (model.DiskPlan, string) {
 	case d.Type != "file" && d.Type != "block" && d.Type != "volume":
 		return refuse(p, "its type %s cannot be moved", d.Type)
 	case d.Type == "volume" && !path.IsAbs(d.Source):
-		return refuse(p, "its definition names it as a volume of a pool (%s), and moves take disks by their paths", d.Source)
+		return refuse(p, "its definition names it as a volume (%s) of a pool that is not there or whose volumes are no files", d.Source)
 	case !path.IsAbs(d.Source) || path.Clean(d.Source) != d.Source:
 		return refuse(p, "its path %q is not absolute and plain", d.Source)
+	}
+	if why := noPool(f, d); why != "" {
+		return refuse(p, "%s", why)
 	}
 	proof := f.proofs[d.Target]
 	if proof.Proved {
@@ -65,6 +68,22 @@ func decide(f *facts, d Disk) (model.DiskPlan, string) {
 		return decideBlock(f, d, p, proof)
 	}
 	return decideFile(f, d, p, proof)
+}
+
+// noPool tells why the definition, which names the disk as a volume of a pool,
+// would mean nothing on the target; empty if it would, or names the file itself.
+func noPool(f *facts, d Disk) string {
+	if d.Pool == "" {
+		return ""
+	}
+	dir := path.Dir(d.Source)
+	switch pool, ok := poolFor(f.dst.Pools, dir, d.Pool); {
+	case !ok:
+		return fmt.Sprintf("its definition names it as a volume of the pool %s, and %s has no storage pool %s for %s", d.Pool, f.dst.Name, d.Pool, dir)
+	case !pool.Active:
+		return fmt.Sprintf("its definition names it as a volume of the pool %s, which is not active on %s", d.Pool, f.dst.Name)
+	}
+	return ""
 }
 
 // decideShared: the layers below must be there too.

@@ -63,7 +63,7 @@ func TestDiskDecisions(t *testing.T) {
 		{"network", func(_ *input, d *Disk) { d.Type, d.Source = "network", "rbd://mon/pool/web" }, model.DiskShared, model.Pass, "on the network at rbd://mon/pool/web", ""},
 		{"nvme", func(_ *input, d *Disk) { d.Type = "nvme" }, model.DiskRefuse, model.Fail, "its type nvme", "file or a block device"},
 		{"volume", func(_ *input, d *Disk) { d.Type, d.Pool = "volume", "images" }, model.DiskCopy, model.Pass, "into the pool images", ""},
-		{"volume by its name", func(_ *input, d *Disk) { d.Type, d.Pool, d.Source = "volume", "images", "images/data.qcow2" }, model.DiskRefuse, model.Fail, "names it as a volume of a pool", "virsh vol-path data.qcow2 --pool images; virsh edit"},
+		{"volume by its name", func(_ *input, d *Disk) { d.Type, d.Pool, d.Source = "volume", "images", "images/data.qcow2" }, model.DiskRefuse, model.Fail, "whose volumes are no files", "virsh vol-path data.qcow2 --pool images; virsh edit"},
 		{"volume of another pool", func(_ *input, d *Disk) { d.Type, d.Pool = "volume", "fast" }, model.DiskRefuse, model.Fail, "no storage pool fast", "pool-define-as fast"},
 
 		{"F12 block, separate and empty", func(in *input, d *Disk) { block(in, d, VolumeFact{Exists: true, Capacity: d.Capacity, Blank: true}) }, model.DiskCopy, model.Pass, "onto the empty device /dev/vg/web of node2", ""},

@@ -39,6 +39,8 @@ func diskRemedy(f *facts, d Disk) string {
 	switch {
 	case d.Transient:
 		return "the mode offline will move it"
+	case path.IsAbs(d.Source) && noPool(f, d) != "":
+		return poolRemedy(f, d.Pool, dir)
 	case d.Type == "volume" && !path.IsAbs(d.Source):
 		pool, volume, _ := strings.Cut(d.Source, "/")
 		return fmt.Sprintf("name the file itself, as <disk type='file'> with <source file='…'/>: on %s: ", f.src.Name) +
@@ -60,10 +62,14 @@ func diskRemedy(f *facts, d Disk) string {
 	case there:
 		return fmt.Sprintf("if %s is shared storage, see that both nodes mount it there; if not, move the file on %s away", dir, f.dst.Name)
 	}
-	if pool, ok := poolFor(f.dst.Pools, dir, d.Pool); ok && !pool.Active {
+	return poolRemedy(f, d.Pool, dir)
+}
+
+// poolRemedy makes or starts a pool on the target.
+func poolRemedy(f *facts, name, dir string) string {
+	if pool, ok := poolFor(f.dst.Pools, dir, name); ok && !pool.Active {
 		return fmt.Sprintf("on %s: ", f.dst.Name) + command("virsh pool-start %s", pool.Name)
 	}
-	name := d.Pool
 	if name == "" {
 		name = path.Base(dir)
 	}

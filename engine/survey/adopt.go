@@ -45,7 +45,7 @@ func sideOf(ctx context.Context, f *fleet.Fleet, vm model.UUID, node model.NodeN
 		s.Mark = &m
 	}
 	if text, err := at.XML(ctx, virt.XMLOptions{Inactive: s.Status.Persistent}); err == nil {
-		if d, err := virt.ParseDomain(virt.Unbury(text)); err == nil {
+		if d, err := at.Parse(ctx, virt.Unbury(text)); err == nil {
 			for _, disk := range d.Disks {
 				if disk.Device == "disk" && !disk.ReadOnly && disk.Source != "" {
 					s.Disks = append(s.Disks, at.File(ctx, disk.Source))
@@ -83,7 +83,7 @@ func Adopt(ctx context.Context, f *fleet.Fleet, vm model.UUID, m model.Mark, src
 		return p, fmt.Errorf("cannot read the definition on %s: %w", known.Node, err)
 	}
 	text = virt.Unbury(text)
-	d, err := virt.ParseDomain(text)
+	d, err := at.Parse(ctx, text)
 	if err != nil {
 		return p, fmt.Errorf("cannot read the definition on %s: %w", known.Node, err)
 	}

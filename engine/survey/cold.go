@@ -24,7 +24,7 @@ const (
 // them for a move that copies files, media for every move.
 func cold(ctx context.Context, n *fleet.Node, r model.Request, f *plan.VMFacts) error {
 	if r.Mode == model.ModeOffline && f.InactiveXML != "" {
-		if err := asDefined(f); err != nil {
+		if err := asDefined(ctx, n, f); err != nil {
 			return err
 		}
 	}
@@ -66,10 +66,17 @@ func cold(ctx context.Context, n *fleet.Node, r model.Request, f *plan.VMFacts) 
 
 // asDefined takes the VM as its next start will make it, with the sizes and the
 // sources that are known of what runs.
-func asDefined(f *plan.VMFacts) error {
+func asDefined(ctx context.Context, n *fleet.Node, f *plan.VMFacts) error {
 	dom, err := virt.ParseDomain(f.InactiveXML)
 	if err != nil {
 		return fmt.Errorf("cannot read the definition: %w", err)
+	}
+	c, err := n.Act(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.Locate(ctx, &dom); err != nil {
+		return err
 	}
 	was := f.Domain
 	f.Domain = domain(dom)

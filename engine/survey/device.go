@@ -199,7 +199,7 @@ func usersOf(ctx context.Context, n *fleet.Node, vm plan.Domain, paths []string)
 				return nil
 			}
 			dom, err := virt.ParseDomain(text)
-			if err != nil {
+			if err != nil || c.Locate(ctx, &dom) != nil {
 				return nil
 			}
 			for _, d := range dom.Disks {

@@ -62,6 +62,9 @@ func vmFacts(ctx context.Context, n *fleet.Node, vm model.UUID) (plan.VMFacts, e
 	if err != nil {
 		return f, fmt.Errorf("cannot read the definition on %s: %w", n.Name(), err)
 	}
+	if err := c.Locate(ctx, &dom); err != nil {
+		return f, err
+	}
 	f.Agent = dom.Agent
 	f.Domain = domain(dom)
 	f.Altered = virt.Altered(f.ActiveXML)

@@ -59,12 +59,12 @@ var ways = []way{
 	},
 	{
 		name: "offline", args: []string{"--mode", "offline"},
-		spec:  lab.VMSpec{Name: "wcold", Agent: true, Disks: []lab.DiskSpec{{}}},
+		spec:  lab.VMSpec{Name: "wcold", Agent: true, Disks: []lab.DiskSpec{{Named: true}}},
 		probe: []string{"copied", "fencing"},
 	},
 	{
 		name: "offline-ssh", args: []string{"--mode", "offline", "--path", "ssh"},
-		spec: lab.VMSpec{Name: "wcold", Agent: true, Disks: []lab.DiskSpec{{}}},
+		spec: lab.VMSpec{Name: "wcold", Agent: true, Disks: []lab.DiskSpec{{Named: true}}},
 	},
 	{
 		name: "offline-off", args: []string{"--mode", "offline"},

@@ -24,9 +24,10 @@ type Claim struct {
 // mostClaims bounds how many domains of a node are asked for their mark.
 const mostClaims = 4096
 
-// askedAtOnce is just below the five requests that a libvirtd takes from one
-// client at a time.
-const askedAtOnce = 4
+// askedAtOnce is how many questions are on the way to a node at a time, so that
+// a far one costs few round trips. libvirtd works on five of a client's at a
+// time; the others wait for a moment only, as no question takes long.
+const askedAtOnce = 64
 
 // Claims asks a node for the marks of all moves that wait or are under way.
 func Claims(ctx context.Context, n *fleet.Node) ([]Claim, error) {

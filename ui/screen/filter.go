@@ -19,8 +19,8 @@ type filter struct {
 }
 
 type stateKey struct {
-	state            model.DomainState
-	tombstone, moves bool
+	state                      model.DomainState
+	tombstone, arriving, moves bool
 }
 
 type filterWord struct {
@@ -94,7 +94,7 @@ func hasTag(v *model.VM, start string) bool {
 var plainTheme = theme.New(theme.Mono)
 
 func (f filter) stateWords(v *model.VM) string {
-	k := stateKey{v.State, v.Tombstone, v.Job != ""}
+	k := stateKey{v.State, v.Tombstone, v.Arriving, v.Job != ""}
 	words, ok := f.states[k]
 	if !ok {
 		words = stateWords(v)
@@ -110,6 +110,9 @@ func stateWords(v *model.VM) string {
 	}
 	if v.Tombstone {
 		s = "left behind tombstone"
+	}
+	if v.Arriving {
+		s = "arriving"
 	}
 	if v.Job != "" {
 		s += " moving"

@@ -86,7 +86,9 @@ var ordinary = map[string]bool{
 func vmLook(e *Env, v model.VM) look {
 	th := e.Theme
 	l := domainLook(th, v.State)
-	if v.Tombstone {
+	if v.Arriving {
+		l = look{sign: theme.SignHalf, word: "arriving", style: th.Muted}
+	} else if v.Tombstone {
 		l = look{sign: theme.SignTomb, word: "left behind", style: th.Muted}
 	} else if r := name(v.Reason); !ordinary[r] && l.word != r {
 		l.short = l.word

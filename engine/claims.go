@@ -4,12 +4,32 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"horcrux/engine/audit"
 	"horcrux/engine/ends"
 	"horcrux/engine/model"
 )
+
+// mostAlso bounds the nodes that a move looks at besides its own two.
+const mostAlso = 8
+
+// boundFor lists the nodes, besides the two of a move, from which other consoles
+// have moves to the same target: their marks are to be seen nowhere else.
+func boundFor(c model.Cluster, p model.Plan) []model.NodeName {
+	var also []model.NodeName
+	for _, v := range c.VMs {
+		m := v.Mark
+		if m == nil || m.Ours || m.To != p.To || m.Role != model.RoleWaiting && m.Role != model.RoleMoving {
+			continue
+		}
+		if v.Node != p.From && v.Node != p.To && !slices.Contains(also, v.Node) && len(also) < mostAlso {
+			also = append(also, v.Node)
+		}
+	}
+	return also
+}
 
 // recoverClaim removes the mark of a move that waited and never began: one of
 // ours whose process is gone, or one of a console that is gone for good.

@@ -355,6 +355,7 @@ func (e *Engine) start(ctx context.Context, p model.Plan, sendsBack model.JobID)
 	err = e.Act(what, func() error {
 		o := e.order(worker.Move, id)
 		o.Plan, o.SendsBack = &p, sendsBack
+		o.Also = boundFor(e.Snapshot(), p)
 		return worker.Spawn(ctx, e.opt.Worker, e.store, o)
 	})
 	if err != nil {

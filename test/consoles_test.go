@@ -96,6 +96,26 @@ func TestQueueOfTwoConsoles(t *testing.T) {
 	unmarked(t, "q1", "node1")
 	unmarked(t, "q2", "node3")
 	beats(t, "q2", "node3", imageDir+"q2.qcow2")
+
+	// Into the same target, from a node that is none of its own, while there is
+	// nothing of the VM on the target yet.
+	if _, err := the.Node("node3").Virsh(t.Context(), "destroy", "q2"); err != nil {
+		t.Fatal(err)
+	}
+	third := one.start("q2", "node2", "--mode", "offline", "--bandwidth", "1")
+	marked(t, "q2", "node3", third)
+	second = two.start("q1", "node2", "--bandwidth", "0")
+	two.reach(second, "queued")
+	until(t, "it says whose move it waits for", 30*time.Second, func() bool {
+		w := two.jobs()[second].Waits
+		return strings.Contains(w, third) && strings.Contains(w, "into node2")
+	})
+	one.must(0, "abort", third, "--yes")
+	two.reach(second, "done")
+	unmarked(t, "q1", "node2")
+	if _, err := the.Node("node3").Virsh(t.Context(), "start", "q2"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A console that is gone for good does not keep the others waiting by the mark

@@ -28,6 +28,8 @@ const (
 	claimLasts = 100 * time.Second
 	// claimWithin bounds one visit to the nodes.
 	claimWithin = 10 * time.Second
+	// alsoWithin bounds the part of it at a node that is none of the move's own.
+	alsoWithin = 3 * time.Second
 )
 
 // claims is what the queues of all consoles know of each other: the mark that
@@ -51,8 +53,8 @@ type sighting struct {
 	since time.Time
 }
 
-// visit looks at both nodes, and shows on the source that this move waits if it
-// does.
+// visit looks at both nodes, and at those from which other consoles move to the
+// target, and shows on the source that this move waits if it does.
 func (c *claims) visit(ctx context.Context, waits bool) {
 	ctx, cancel := context.WithTimeout(ctx, claimWithin)
 	defer cancel()
@@ -60,21 +62,32 @@ func (c *claims) visit(ctx context.Context, waits bool) {
 		found []survey.Claim
 		errs  []error
 	)
-	for _, name := range []model.NodeName{c.p.plan().From, c.p.plan().To} {
-		at, err := c.p.at(ctx, name, true)
-		if err == nil && waits && name == c.p.plan().From && time.Since(c.written) >= claimEvery {
-			err = c.show(ctx, at)
-		}
-		var here []survey.Claim
-		if err == nil {
-			n, _ := c.p.fleet.Node(name)
-			here, err = survey.Claims(ctx, n)
-		}
+	for _, name := range append([]model.NodeName{c.p.plan().From, c.p.plan().To}, c.p.also()...) {
+		here, err := c.ask(ctx, name, waits)
 		found, errs = append(found, here...), append(errs, err)
 	}
 	c.take(found, time.Now())
 	c.looked = time.Now()
 	c.complain(errors.Join(errs...))
+}
+
+func (c *claims) ask(ctx context.Context, name model.NodeName, waits bool) ([]survey.Claim, error) {
+	if slices.Contains(c.p.also(), name) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, alsoWithin)
+		defer cancel()
+	}
+	at, err := c.p.at(ctx, name, true)
+	if err != nil {
+		return nil, err
+	}
+	if waits && name == c.p.plan().From && time.Since(c.written) >= claimEvery {
+		if err := c.show(ctx, at); err != nil {
+			return nil, err
+		}
+	}
+	n, _ := c.p.fleet.Node(name)
+	return survey.Claims(ctx, n)
 }
 
 func (c *claims) complain(err error) {

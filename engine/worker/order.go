@@ -48,6 +48,8 @@ type Order struct {
 	By       string        `json:"by"`
 	Who      audit.Actor   `json:"who"`
 	Config   config.Config `json:"config"`
+	// Also are nodes from which other consoles have moves bound for the target.
+	Also []model.NodeName `json:"also,omitempty"`
 	// SendsBack is the job whose move this one takes back.
 	SendsBack model.JobID `json:"sends_back,omitempty"`
 	// Keep is the node that a person chose.

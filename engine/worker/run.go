@@ -119,8 +119,18 @@ func (p *process) connect() {
 		return
 	}
 	p.fleet = fleet.Open(p.order.Config, fleet.Options{
-		Prompter: &secrets{passphrases: p.order.Passphrases, answers: p.order.Answers}, Patience: patience, Turns: p.store.LoginsDir(), Only: []model.NodeName{p.plan().From, p.plan().To},
+		Prompter: &secrets{passphrases: p.order.Passphrases, answers: p.order.Answers}, Patience: patience, Turns: p.store.LoginsDir(),
+		Only: append([]model.NodeName{p.plan().From, p.plan().To}, p.also()...),
 	})
+}
+
+// also are the nodes that are only looked at. A login that a person had to answer
+// for is not worth that.
+func (p *process) also() []model.NodeName {
+	if p.order.Purpose != Move || len(p.order.Answers) > 0 {
+		return nil
+	}
+	return p.order.Also
 }
 
 // patience is just below the 30 s after which the daemons end a move whose

@@ -81,6 +81,15 @@ var ways = []way{
 	},
 }
 
+// firmware is a VM with UEFI variables and a TPM, which are files beside its
+// disk. It is for `make crash` alone: it boots for long.
+var firmware = lab.VMSpec{Name: "wfirm", Agent: true, UEFI: true, TPM: true, Ledger: true, HTTP: true, Disks: []lab.DiskSpec{{FillMiB: 4}}}
+
+var firmwareWays = []way{
+	{name: "live-firmware", args: []string{"--mode", "live"}, spec: firmware},
+	{name: "offline-firmware", args: []string{"--mode", "offline"}, spec: firmware},
+}
+
 // allowed checks that the pre-flight lets this move happen.
 func (w way) allowed(t *testing.T, c *console, vm, to string) {
 	t.Helper()
@@ -152,7 +161,11 @@ func (c *console) fail(t *testing.T, id string, bad []string) {
 // those that each mode names. HORCRUX_CRASH_MODE takes one mode only.
 func TestCrash(t *testing.T) {
 	all := os.Getenv("HORCRUX_CRASH") == "all"
-	for _, w := range ways {
+	tried := ways
+	if all {
+		tried = append(slices.Clone(ways), firmwareWays...)
+	}
+	for _, w := range tried {
 		stopAfter(t, w.spec.Name)
 		if m := os.Getenv("HORCRUX_CRASH_MODE"); m != "" && m != w.name || !all && len(w.probe) == 0 {
 			continue

@@ -88,6 +88,9 @@ func adjust(o *lab.Options) (keep bool) {
 	if os.Getenv("HORCRUX_LAB_VMS") == "none" {
 		o.VMs = nil
 	}
+	if os.Getenv("HORCRUX_CRASH") == "all" {
+		o.VMs = append(o.VMs, firmware) // its packages are installed when the lab is made
+	}
 	if os.Getenv("HORCRUX_ACCEPT") != "" {
 		o.VMs = append(o.VMs, kindSpecs()...)
 	}

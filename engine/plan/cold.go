@@ -94,6 +94,8 @@ func fileRule(f *facts) []model.Finding {
 			out = append(out, pass(id, title, "%s has %s; it is used if it proves to be the same", f.dst.Name, file.Path))
 		case f.dst.Files[file.Path]:
 			out = append(out, fail(id, title, fmt.Sprintf("%s has %s already", f.dst.Name, file.Path), fmt.Sprintf("if it belongs to no VM there, move it away on %s", f.dst.Name)))
+		case file.Role == model.FileTPM && !f.dst.Dirs[path.Dir(file.Path)].Exists:
+			out = append(out, pass(id, title, "%s, %s, goes over as a file; no VM with a TPM was on %s yet, so %s is made", path.Base(file.Path), size(file.Allocation), f.dst.Name, path.Dir(file.Path)))
 		case !f.dst.Dirs[path.Dir(file.Path)].Exists:
 			out = append(out, fail(id, title, fmt.Sprintf("%s has no folder %s for it", f.dst.Name, path.Dir(file.Path)), dirRemedy(f, file)))
 		default:
@@ -111,9 +113,6 @@ func fileRule(f *facts) []model.Finding {
 }
 
 func dirRemedy(f *facts, file model.FilePlan) string {
-	if file.Role == model.FileTPM {
-		return fmt.Sprintf("install swtpm on %s", f.dst.Name)
-	}
 	return fmt.Sprintf("make it on %s", f.dst.Name)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"horcrux/engine/model"
 )
@@ -42,6 +43,9 @@ func tpmRule(f *facts) []model.Finding {
 	case "":
 		return nil
 	case "emulator":
+		if len(f.dst.NoTPM) > 0 {
+			return one(fail(id, title, fmt.Sprintf("emulated, and on %s is no %s", f.dst.Name, strings.Join(f.dst.NoTPM, ", ")), fmt.Sprintf("install swtpm and swtpm-tools on %s", f.dst.Name)))
+		}
 		if f.r.Mode == model.ModeOffline {
 			return one(pass(id, title, "emulated; its state goes over as files, and %s needs swtpm", f.dst.Name))
 		}

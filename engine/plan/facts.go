@@ -25,6 +25,9 @@ type HostFacts struct {
 
 	// QEMUUser is who QEMU runs as; nil if that is not known.
 	QEMUUser *User
+	// NoTPM are programs that libvirt needs on a target for an emulated TPM, and that
+	// are not there.
+	NoTPM []string
 	// NoPostCopy is, of a target, why its QEMU cannot take a post-copy; empty where
 	// that is not known, or was not asked for.
 	NoPostCopy string

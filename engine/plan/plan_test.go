@@ -224,6 +224,11 @@ func TestFindings(t *testing.T) {
 		{"sealed memory", func(in *input) { in.vm.Domain.LaunchSecurity = "sev" }, "launch-security", model.Fail, "sealed (sev)", ""},
 		{"TPM of the host", func(in *input) { in.vm.Domain.TPM = "passthrough" }, "tpm", model.Fail, "passthrough", ""},
 		{"emulated TPM", func(in *input) { in.vm.Domain.TPM = "emulator" }, "tpm", model.Pass, "travels with the memory", ""},
+		{"emulated TPM without the programs", func(in *input) { in.vm.Domain.TPM, in.dst.NoTPM = "emulator", []string{"swtpm", "swtpm_setup"} }, "tpm", model.Fail, "on node2 is no swtpm, swtpm_setup", "install swtpm and swtpm-tools on node2"},
+		{"TPM state where no TPM was yet", func(in *input) {
+			in.r.Mode, in.vm.Domain.TPM = model.ModeOffline, "emulator"
+			in.vm.Files = append(in.vm.Files, model.FilePlan{Path: "/var/lib/libvirt/swtpm/x", Role: model.FileTPM, Allocation: 4096})
+		}, "file-tpm-x", model.Pass, "no VM with a TPM was on node2 yet, so /var/lib/libvirt/swtpm is made", ""},
 		{"huge pages", func(in *input) { in.vm.Domain.Hugepages = true }, "hugepages", model.Warn, "not looked at", "freepages"},
 
 		{"no network", func(in *input) { in.dst.Networks = map[string]bool{} }, "nic-2", model.Fail, "node2 has no network default", "net-define"},

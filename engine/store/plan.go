@@ -50,6 +50,8 @@ type File struct {
 	// Tree says that it is a folder, to be copied with all that is in it: the
 	// state of a vTPM. At most 64 MiB.
 	Tree bool `json:"tree,omitempty"`
+	// Parent has the folder made that a tree goes into, if it is not there.
+	Parent bool `json:"parent,omitempty"`
 }
 
 // Zstd says whether data that goes through SSH is compressed on the way.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strconv"
 	"strings"
 
@@ -30,6 +31,7 @@ find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum -b
 const (
 	packTreeScript   = `cd -- "$1" && find . \( -type f -o -type d -o -type l \) -print0 | LC_ALL=C sort -z | tar --null --no-recursion -T - -cf -`
 	unpackTreeScript = `umask 077
+[ -z "$2" ] || [ -d "$2" ] || mkdir -m 711 -- "$2" || exit 1
 rm -rf -- "$1" && mkdir -- "$1" && tar -C "$1" -xpf - && sync -f "$1" && stat -c %i -- "$1"`
 )
 
@@ -108,8 +110,12 @@ func (c *Copy) carryTree(ctx context.Context, f *file) (inode uint64, err error)
 		return 0, &lineError{what, string(c.src.Name()), err}
 	}
 	defer from.Close()
+	parent := "" // made with the mode that libvirt gives the folder of all TPMs
+	if f.Parent {
+		parent = path.Dir(f.partial)
+	}
 	in := &capped{r: from, left: 2*maxTree + 1<<20}
-	out, err := runLong(ctx, c.dst, "unpack "+f.partial, in, "sh", "-c", unpackTreeScript, "horcrux-copy", f.partial)
+	out, err := runLong(ctx, c.dst, "unpack "+f.partial, in, "sh", "-c", unpackTreeScript, "horcrux-copy", f.partial, parent)
 	if text := virt.Clean(from.Stderr()); text != "" {
 		return 0, &runError{what, string(c.src.Name()), text, 1}
 	}

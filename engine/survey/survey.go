@@ -79,6 +79,9 @@ func Plan(ctx context.Context, f *fleet.Fleet, l Local, r model.Request, now fun
 		if r.Options.Policy == model.PolicyPostCopy {
 			d.NoPostCopy = noPostCopy(ctx, dst)
 		}
+		if vm.Domain.TPM == "emulator" {
+			d.NoTPM = lacks(ctx, dst, tpmScript)
+		}
 	})
 	wg.Go(func() {
 		var both sync.WaitGroup

@@ -126,9 +126,10 @@ func readForward(text string) plan.ForwardFact {
 }
 
 // Scripts that print what a node lacks to be the source or the target of SSH
-// from node to node. They change nothing and take no data.
+// from node to node, or to have a VM with an emulated TPM. They change nothing and take no data.
 const (
 	lacksScript = `for t in ssh systemd-socket-activate flock; do command -v "$t" >/dev/null || echo "$t"; done`
+	tpmScript   = `for t in swtpm swtpm_setup swtpm_ioctl; do command -v "$t" >/dev/null || echo "$t"; done`
 	joinsScript = `command -v flock >/dev/null || echo flock
 perl -MSocket -e 1 2>/dev/null || command -v python3 >/dev/null || [ -x /usr/libexec/platform-python ] || echo "perl or python3"
 a=${SSH_CONNECTION%% *}
@@ -151,7 +152,7 @@ func lacks(ctx context.Context, n *fleet.Node, script string) []string {
 func readLacks(text string) (out []string) {
 	for line := range strings.Lines(text) {
 		switch s := strings.TrimSpace(line); s {
-		case "ssh", "systemd-socket-activate", "flock", "perl or python3", "logins by key":
+		case "ssh", "systemd-socket-activate", "flock", "perl or python3", "logins by key", "swtpm", "swtpm_setup", "swtpm_ioctl":
 			out = append(out, s)
 		}
 	}

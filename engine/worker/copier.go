@@ -127,7 +127,7 @@ func (c *copier) of(files []model.FilePlan) store.Plan {
 	p := c.plan
 	for _, f := range files {
 		if !f.Present {
-			p.Files = append(p.Files, store.File{Source: f.Path, Target: f.Path, Tree: f.Role == model.FileTPM})
+			p.Files = append(p.Files, store.File{Source: f.Path, Target: f.Path, Tree: f.Role == model.FileTPM, Parent: f.Role == model.FileTPM})
 		}
 	}
 	return p

@@ -12,7 +12,18 @@ import (
 
 // withEngine runs do without waiting for any node.
 func (a *app) withEngine(do func(*engine.Engine) error) error {
-	e, err := a.open()
+	return a.withOpen(nil, do)
+}
+
+// withJournals runs do with an engine that connects to no node. A login that is
+// dropped half way, as it would be by a command that is done at once, counts as an
+// attack for sshd, which from OpenSSH 9.8 on refuses for minutes who makes many.
+func (a *app) withJournals(do func(*engine.Engine) error) error {
+	return a.withOpen(make(chan struct{}), do)
+}
+
+func (a *app) withOpen(begin <-chan struct{}, do func(*engine.Engine) error) error {
+	e, err := a.open(begin)
 	if err != nil {
 		return err
 	}
@@ -24,7 +35,7 @@ func newJobsCommand(a *app) *cobra.Command {
 	return a.addOutput(&cobra.Command{
 		Use: "jobs", Short: "What runs and what ran", Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withEngine(func(e *engine.Engine) error {
+			return a.withJournals(func(e *engine.Engine) error {
 				js, err := e.Jobs(cmd.Context())
 				if err != nil {
 					return err
@@ -66,7 +77,7 @@ func newJobCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "job ID", Short: "Show one job, and follow it while it runs", Args: exactly("a job"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withEngine(func(e *engine.Engine) error {
+			return a.withJournals(func(e *engine.Engine) error {
 				j, err := a.findJob(e, args[0])
 				if err != nil {
 					return err
@@ -107,7 +118,7 @@ func newAbortCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "abort ID", Short: "Stop a move before its switch and undo it", Args: exactly("a job"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withEngine(func(e *engine.Engine) error {
+			return a.withJournals(func(e *engine.Engine) error {
 				j, err := a.findJob(e, args[0])
 				if err != nil {
 					return err

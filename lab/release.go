@@ -92,11 +92,15 @@ func ensureTree(ctx context.Context, p paths, release string, logf func(string, 
 		return nil
 	}
 	logf("fetching Debian %s (once; kept in %s)", release, p.releases())
-	tmp, err := os.MkdirTemp(p.releases(), ".build-")
-	if err != nil {
+	// One name for all: what a killed process has left of it goes with the next.
+	tmp := filepath.Join(p.releases(), ".build")
+	if err := os.RemoveAll(tmp); err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
+	if err := os.Mkdir(tmp, 0o700); err != nil {
+		return err
+	}
 	tree := filepath.Join(tmp, "root")
 	if err := bootstrap(ctx, tmp, tree, release); err != nil {
 		return err

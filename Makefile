@@ -29,7 +29,9 @@ test-unit:
 	@for p in gcc perl python3 flock systemd-socket-activate; do command -v $$p >/dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends gcc libc6-dev perl-base python3-minimal util-linux systemd && break; } || exit 1; done
 	$(GO) test -race -timeout 10m ./...
 
-LABTEST = HORCRUX=$(abspath $(BIN)) $(GO) test -tags lab -count 1 -p 1 -timeout 60m
+# RELEASE=trixie: the hosts of ./test's labs run that Debian; node2=trixie: one does.
+RELEASE ?=
+LABTEST = HORCRUX=$(abspath $(BIN)) HORCRUX_LAB_RELEASE=$(RELEASE) $(GO) test -tags lab -count 1 -p 1 -timeout 60m
 
 # What the second lab does, all of it with VMs of its own making; and what is too
 # long, or needs a better QEMU, for every run.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,6 +41,31 @@ func (r *run) main(args ...string) (code int, out, errs string) {
 	var o, e bytes.Buffer
 	code = Main(r.t.Context(), append([]string{"--config", r.config}, args...), r.env, nil, &o, &e)
 	return code, o.String(), e.String()
+}
+
+// What is about jobs and marks alone logs in nowhere: sshd counts a login that is
+// dropped half way as an attack, and from OpenSSH 9.8 on refuses who makes many.
+func TestNoNodeIsBothered(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r := newRun(t)
+	text := fmt.Sprintf("[[node]]\nname = \"node1\"\naddress = %q\n", l.Addr())
+	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"jobs", "job x", "abort x --yes", "tune x --bandwidth 1", "maintenance", "maintenance node1 on", "maintenance node1 off"} {
+		r.main(strings.Fields(args)...)
+		if err := l.(*net.TCPListener).SetDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := l.Accept(); err == nil {
+			c.Close()
+			t.Errorf("%s: somebody knocked", args)
+		}
+	}
 }
 
 // What is refused as wrong usage must be so before any node is asked: the

@@ -31,8 +31,9 @@ func (a *app) load() (config.Config, error) {
 	return config.Config{}, &ExitError{Code: ExitUsage, Err: err}
 }
 
-// open reads the configuration and connects to the nodes.
-func (a *app) open() (*engine.Engine, error) {
+// open reads the configuration and connects to the nodes once begin is closed, at
+// once if it is nil.
+func (a *app) open(begin <-chan struct{}) (*engine.Engine, error) {
 	c, err := a.load()
 	if err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func (a *app) open() (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := engine.Options{Worker: worker, Env: a.getenv}
+	o := engine.Options{Worker: worker, Env: a.getenv, Begin: begin}
 	if a.terminal() {
 		a.asker = &asker{a: a}
 		o.Prompter = a.asker
@@ -62,7 +63,7 @@ func (a *app) openForConsole(c config.Config, begin <-chan struct{}) (*engine.En
 // withCluster runs do with an engine whose nodes have answered, or are known
 // not to.
 func (a *app) withCluster(ctx context.Context, do func(*engine.Engine) error) error {
-	e, err := a.open()
+	e, err := a.open(nil)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,18 @@ import (
 
 // withEngine runs do without waiting for any node.
 func (a *app) withEngine(do func(*engine.Engine) error) error {
-	e, err := a.open()
+	return a.withOpen(nil, do)
+}
+
+// withJournals runs do with an engine that connects to no node. A login that is
+// dropped half way, as it would be by a command that is done at once, counts as an
+// attack for sshd, which from OpenSSH 9.8 on refuses for minutes who makes many.
+func (a *app) withJournals(do func(*engine.Engine) error) error {
+	return a.withOpen(make(chan struct{}), do)
+}
+
+func (a *app) withOpen(begin <-chan struct{}, do func(*engine.Engine) error) error {
+	e, err := a.open(begin)
 	if err != nil {
 		return err
 	}
@@ -26,7 +37,7 @@ func newJobsCommand(a *app) *cobra.Command {
 		Use: "jobs", Short: "What runs and what ran", Args: exactly(),
 		Long: "What runs, waits and ran of this console's moves. With --everywhere also the moves of other\nconsoles that the nodes tell of: those that wait or are under way, by the marks on their VMs.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			with := a.withEngine
+			with := a.withJournals
 			if everywhere {
 				with = func(do func(*engine.Engine) error) error { return a.withCluster(cmd.Context(), do) }
 			}
@@ -79,7 +90,7 @@ func newJobCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "job ID", Short: "Show one job, and follow it while it runs", Args: exactly("a job"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withEngine(func(e *engine.Engine) error {
+			return a.withJournals(func(e *engine.Engine) error {
 				j, err := a.findJob(e, args[0])
 				if err != nil {
 					return err
@@ -120,7 +131,7 @@ func newAbortCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "abort ID", Short: "Stop a move before its switch and undo it", Args: exactly("a job"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withEngine(func(e *engine.Engine) error {
+			return a.withJournals(func(e *engine.Engine) error {
 				j, err := a.findJob(e, args[0])
 				if err != nil {
 					return err

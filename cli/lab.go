@@ -91,6 +91,7 @@ func labUp(s streams, f *labFlags) *cobra.Command {
 	}
 	cmd.Flags().IntVar(&o.Nodes, "nodes", lab.DefaultNodes, "how many hosts")
 	cmd.Flags().StringVar(&o.Subnet, "subnet", lab.DefaultSubnet, "an IPv4 network that is free here")
+	cmd.Flags().StringVar(&o.Release, "release", "", "the Debian that hosts run: trixie, or node3=trixie for some; else this machine's")
 	cmd.Flags().StringVar(&vms, "vms", "demo", "which VMs: demo, minimal or none")
 	cmd.Flags().BoolVar(&o.NoInstall, "no-install", false, "fail where a package is missing")
 	cmd.RunE = labRun(func(ctx context.Context, _ []string) error {

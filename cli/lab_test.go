@@ -26,6 +26,8 @@ func TestLabUsage(t *testing.T) {
 		{"up", "--nodes", "99"},
 		{"up", "--nodes", "many"},
 		{"up", "--vms", "huge"},
+		{"up", "--release", "node4=trixie"},
+		{"up", "--release", "../etc"},
 		{"up", "extra"},
 		{"status", "-o", "yaml"},
 		{"exec", "node1"},

@@ -22,7 +22,7 @@ func newMaintenanceCommand(a *app) *cobra.Command {
 				if why != "" {
 					return usage("--why is for on")
 				}
-				return a.withEngine(func(e *engine.Engine) error { return a.maintained(e.Snapshot()) })
+				return a.withJournals(func(e *engine.Engine) error { return a.maintained(e.Snapshot()) })
 			}
 			on := args[1] == "on"
 			if !on && why != "" {
@@ -31,7 +31,7 @@ func newMaintenanceCommand(a *app) *cobra.Command {
 			if a.json() {
 				return usage("-o json is for the list")
 			}
-			return a.withEngine(func(e *engine.Engine) error { return a.maintain(cmd.Context(), e, args[0], on, why) })
+			return a.withJournals(func(e *engine.Engine) error { return a.maintain(cmd.Context(), e, args[0], on, why) })
 		},
 	}
 	cmd.Flags().StringVar(&why, "why", "", "with on: the reason, for those who see the mark")

@@ -33,7 +33,7 @@ func newPlanCommand(a *app) *cobra.Command {
 					return err
 				}
 				if a.json() {
-					p.ActiveXML, p.InactiveXML = "", ""
+					p.ActiveXML, p.InactiveXML, p.TargetXML = "", "", ""
 					if err := a.printJSON(p); err != nil {
 						return err
 					}

@@ -44,7 +44,7 @@ func newTuneCommand(a *app) *cobra.Command {
 			if len(done) == 0 {
 				return usage("say what to change: --bandwidth MiB/s, --max-downtime TIME or both")
 			}
-			return a.withEngine(func(e *engine.Engine) error {
+			return a.withJournals(func(e *engine.Engine) error {
 				j, err := a.findJob(e, args[0])
 				if err != nil {
 					return err

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Down removes every trace of the lab but the cache of guest systems. It works
-// on a lab that is half there, or not at all.
+// Down removes every trace of the lab but the caches. It works on a lab that is
+// half there, or not at all.
 func (l *Lab) Down(ctx context.Context) error {
 	unlock, err := lockLab(ctx, l.paths)
 	if err != nil {

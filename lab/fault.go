@@ -57,10 +57,10 @@ func (t Target) String() string {
 }
 
 // matches tells whether a process belongs to the target. All of sshd counts,
-// its connections too.
+// its connections too, which are sshd-session and sshd-auth from OpenSSH 9.8 on.
 func (t Target) matches(p process) bool {
 	if t.VM == "" {
-		return p.Comm == string(t.Service)
+		return p.Comm == string(t.Service) || t.Service == SSHD && strings.HasPrefix(p.Comm, "sshd-")
 	}
 	return p.isQEMU() && p.guestName() == t.VM
 }
@@ -251,7 +251,7 @@ func (n *Node) Serves(s Service) bool {
 		return false
 	}
 	for _, p := range procs {
-		if p.State != 'T' && (s != SSHD || len(p.Args) > 0 && !strings.HasPrefix(p.Args[0], "sshd: root")) {
+		if p.State != 'T' && (s != SSHD || p.Comm == string(SSHD) && len(p.Args) > 0 && !strings.HasPrefix(p.Args[0], "sshd: root")) {
 			return true
 		}
 	}

@@ -38,6 +38,9 @@ func (n *Node) writeSpec(fstype string) error {
 		MAC:     macOf(p.prefix, "host", n.Name),
 		Machine: strings.TrimSpace(string(machine)),
 	}
+	if n.release != "" {
+		spec.Tree = p.tree(n.release)
+	}
 	for _, peer := range n.lab.Nodes {
 		spec.Peers = append(spec.Peers, hostName{peer.Name, peer.Address})
 	}

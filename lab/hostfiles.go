@@ -153,29 +153,40 @@ func (l *Lab) writeKnownHosts(keys map[string][]string) error {
 
 // capsCache keeps what libvirt learned about QEMU in earlier labs. libvirt
 // itself checks that it still fits and probes again if not.
-func (p paths) capsCache() string { return filepath.Join(p.cache(), "qemu-capabilities") }
-
-func (n *Node) seedCapabilities(dir string) error {
-	return copyFiles(n.lab.paths.capsCache(), filepath.Join(dir, "var-cache-libvirt/qemu/capabilities"))
+// Each release has its own, so that a change between them does not probe anew.
+func (n *Node) capsCache() string {
+	name := "qemu-capabilities"
+	if n.release != "" {
+		name += "-" + n.release
+	}
+	return filepath.Join(n.lab.paths.cache(), name)
 }
 
-// shareCapabilities lets the first host ask QEMU what it can, unless that is
-// known from an earlier lab, and tells the others. It takes seconds, and would
-// take them on each host when it defines its first VM.
+func (n *Node) seedCapabilities(dir string) error {
+	return copyFiles(n.capsCache(), filepath.Join(dir, "var-cache-libvirt/qemu/capabilities"))
+}
+
+// shareCapabilities lets the first host of each release ask QEMU what it can,
+// unless that is known from an earlier lab, and tells the others. It takes
+// seconds, and would take them on each host when it defines its first VM.
 func (l *Lab) shareCapabilities(ctx context.Context) error {
-	dir := func(n *Node) string { return l.paths.nodeFile(n.Name, "var-cache-libvirt/qemu/capabilities") }
-	first := l.Nodes[0]
-	if _, err := first.Virsh(ctx, "domcapabilities", "--virttype", "qemu", "--arch", "x86_64"); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(l.paths.capsCache(), 0o755); err != nil {
-		return err
-	}
-	if err := copyFiles(dir(first), l.paths.capsCache()); err != nil {
-		return err
-	}
-	for _, n := range l.Nodes[1:] {
-		if err := copyFiles(l.paths.capsCache(), dir(n)); err != nil {
+	asked := map[string]bool{}
+	for _, n := range l.Nodes {
+		dir := l.paths.nodeFile(n.Name, "var-cache-libvirt/qemu/capabilities")
+		if asked[n.release] {
+			if err := copyFiles(n.capsCache(), dir); err != nil {
+				return err
+			}
+			continue
+		}
+		asked[n.release] = true
+		if _, err := n.Virsh(ctx, "domcapabilities", "--virttype", "qemu", "--arch", "x86_64"); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(n.capsCache(), 0o755); err != nil {
+			return err
+		}
+		if err := copyFiles(dir, n.capsCache()); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ type hostSpec struct {
 	Uplink  string     `json:"uplink"`  // name of the veth's inner end as it arrives
 	MAC     string     `json:"mac"`     // of the bridge, so that it survives a power cycle
 	Machine string     `json:"machine"` // machine-id
+	Tree    string     `json:"tree"`    // root of another Debian, "" for the machine's own
 	Loop    string     `json:"loop"`    // block device of the images, "" if there is none
 	FSType  string     `json:"fs"`
 	Peers   []hostName `json:"peers"` // all hosts, this one too

@@ -56,9 +56,13 @@ func mountHost(s hostSpec) error {
 }
 
 // mountOverlays lays the host's own layer over the machine's root, and one over
-// each other disk that holds a part of the system.
+// each other disk that holds a part of the system. A tree of another Debian is
+// all of its system.
 func mountOverlays(s hostSpec, root string, infos []mountInfo) error {
 	points := append([]string{"/"}, systemMounts(infos)...)
+	if s.Tree != "" {
+		points = points[:1]
+	}
 	for i, point := range points {
 		upper := s.paths().nodeFile(s.Node, fmt.Sprintf("upper%d", i))
 		work := s.paths().nodeFile(s.Node, fmt.Sprintf("work%d", i))
@@ -67,7 +71,7 @@ func mountOverlays(s hostSpec, root string, infos []mountInfo) error {
 				return err
 			}
 		}
-		opts := "lowerdir=" + point + ",upperdir=" + upper + ",workdir=" + work
+		opts := "lowerdir=" + filepath.Join("/", s.Tree, point) + ",upperdir=" + upper + ",workdir=" + work
 		err := unix.Mount("overlay", filepath.Join(root, point), "overlay", 0, opts)
 		if errors.Is(err, unix.EINVAL) {
 			return fmt.Errorf("cannot lay an overlay over %s: %w; the file system of %s may not carry one (inside a container?): choose another directory with --dir", point, err, s.Dir)

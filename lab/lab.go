@@ -21,8 +21,9 @@ type Lab struct {
 	Nodes  []*Node
 	VMs    []VM // what Up and AddVM made, wherever it runs now
 
-	paths paths
-	plan  addressPlan
+	paths   paths
+	plan    addressPlan
+	release string // as in Options
 
 	mu    sync.Mutex // guards log, VMs and hosts
 	log   io.Writer
@@ -36,8 +37,9 @@ type Node struct {
 	Name    string // node1, node2, ...
 	Address string // its IP address in the lab's subnet
 
-	index int
-	lab   *Lab
+	index   int
+	release string // of Debian, "" for the machine's own
+	lab     *Lab
 }
 
 // ErrNoLab says that there is no lab of that prefix in that directory.
@@ -45,11 +47,12 @@ var ErrNoLab = errors.New("there is no such lab")
 
 // stateFile is what a lab remembers; processes and links are always looked up.
 type stateFile struct {
-	Prefix string `json:"prefix"`
-	Subnet string `json:"subnet"`
-	Nodes  int    `json:"nodes"`
-	Ready  bool   `json:"ready"` // Up came to its end
-	VMs    []VM   `json:"vms"`
+	Prefix  string `json:"prefix"`
+	Subnet  string `json:"subnet"`
+	Nodes   int    `json:"nodes"`
+	Release string `json:"release,omitempty"`
+	Ready   bool   `json:"ready"` // Up came to its end
+	VMs     []VM   `json:"vms"`
 }
 
 const stateName = "lab.json"
@@ -59,9 +62,14 @@ func newLab(o Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{Dir: o.Dir, Prefix: o.Prefix, Subnet: o.Subnet, paths: paths{o.Dir, o.Prefix}, plan: plan, log: o.Log}
+	releases, err := parseRelease(o.Release, o.Nodes)
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{Dir: o.Dir, Prefix: o.Prefix, Subnet: o.Subnet, release: o.Release, paths: paths{o.Dir, o.Prefix}, plan: plan, log: o.Log}
 	for i := 1; i <= o.Nodes; i++ {
-		l.Nodes = append(l.Nodes, &Node{Name: nodeName(i), Address: plan.node(i).String(), index: i, lab: l})
+		name := nodeName(i)
+		l.Nodes = append(l.Nodes, &Node{Name: name, Address: plan.node(i).String(), index: i, release: releases[name], lab: l})
 	}
 	return l, nil
 }
@@ -77,7 +85,7 @@ func Open(dir, prefix string) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Subnet, o.Nodes = st.Subnet, st.Nodes
+	o.Subnet, o.Nodes, o.Release = st.Subnet, st.Nodes, st.Release
 	l, err := newLab(o)
 	if err != nil {
 		return nil, err
@@ -104,7 +112,7 @@ func readState(p paths) (stateFile, error) {
 func (l *Lab) saveState(ready bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, err := json.MarshalIndent(stateFile{l.Prefix, l.Subnet, len(l.Nodes), ready, l.VMs}, "", "  ")
+	b, err := json.MarshalIndent(stateFile{l.Prefix, l.Subnet, len(l.Nodes), l.release, ready, l.VMs}, "", "  ")
 	if err != nil {
 		return err
 	}

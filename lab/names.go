@@ -112,6 +112,7 @@ func (p paths) state() string                     { return filepath.Join(p.dir, 
 func (p paths) node(name string) string           { return filepath.Join(p.state(), name) }
 func (p paths) lock() string                      { return filepath.Join(p.dir, "."+p.prefix+".lock") }
 func (p paths) cache() string                     { return filepath.Join(p.dir, "guest-cache") }
+func (p paths) releases() string                  { return filepath.Join(p.dir, "release-cache") }
 func (p paths) shared() string                    { return filepath.Join(p.state(), "shared") }
 func (p paths) file(name string) string           { return filepath.Join(p.state(), name) }
 func (p paths) nodeFile(node, name string) string { return filepath.Join(p.node(node), name) }

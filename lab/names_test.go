@@ -86,3 +86,19 @@ func TestValidate(t *testing.T) {
 		}
 	}
 }
+
+func TestRelease(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "|", "trixie": "trixie|trixie", "node2=trixie": "|trixie", "trixie,node1=sid": "sid|trixie",
+	} {
+		got, err := parseRelease(text, 2)
+		if is := got["node1"] + "|" + got["node2"]; is != want || err != nil {
+			t.Errorf("%q is %s (%v), want %s", text, is, err, want)
+		}
+	}
+	for _, bad := range []string{",", "trixie,", "node3=trixie", "=trixie", "node1=", "node1=../x", "-x", "node1", "web=trixie", "node1=a=b"} {
+		if got, err := parseRelease(bad, 2); err == nil {
+			t.Errorf("the release %q was taken as %v", bad, got)
+		}
+	}
+}

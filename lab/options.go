@@ -14,6 +14,9 @@ type Options struct {
 	Subnet string // an IPv4 network nobody here uses, /16 to /24
 	Nodes  int    // how many hosts, 1 to 64
 	VMs    []VMSpec
+	// Release is the Debian that hosts run: "trixie", or "node3=trixie" for one of
+	// them; several with commas between. What is not named runs the machine's own.
+	Release string
 	// ImagesBytes is the size of each host's disk for images, 8 GiB if 0. The
 	// file behind it is sparse.
 	ImagesBytes int64
@@ -68,6 +71,9 @@ func (o Options) Validate() error {
 	}
 	if o.ImagesBytes < 64<<20 {
 		return errors.New("cannot make a disk for images below 64 MiB")
+	}
+	if _, err := parseRelease(o.Release, o.Nodes); err != nil {
+		return err
 	}
 	_, err = resolveVMs(o.VMs, o.Prefix, plan, o.Nodes)
 	return err

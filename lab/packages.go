@@ -63,6 +63,9 @@ func missingOf(all []program) []string {
 // starting: the lab runs its own.
 func (l *Lab) install(ctx context.Context, vms []VM, never bool) error {
 	all := slices.Concat(needed, neededBy(vms))
+	if l.release != "" {
+		all = append(all, bootstrapper)
+	}
 	missing := missingOf(all)
 	if len(missing) == 0 {
 		return nil

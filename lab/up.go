@@ -83,8 +83,8 @@ func findHealthy(ctx context.Context, o Options) (*Lab, error) {
 	if err != nil || !st.Ready {
 		return nil, fmt.Errorf("cannot start the lab %q: something is left of an earlier one that never came up; %s", o.Prefix, again)
 	}
-	if st.Subnet != o.Subnet || st.Nodes != o.Nodes {
-		return nil, fmt.Errorf("cannot start the lab %q: it exists with %d nodes in %s; use those, another --prefix, or %s", o.Prefix, st.Nodes, st.Subnet, again)
+	if st.Subnet != o.Subnet || st.Nodes != o.Nodes || st.Release != o.Release {
+		return nil, fmt.Errorf("cannot start the lab %q: it exists with %d nodes in %s (release %q); use those, another --prefix, or %s", o.Prefix, st.Nodes, st.Subnet, st.Release, again)
 	}
 	l, err := Open(o.Dir, o.Prefix)
 	if err != nil {
@@ -118,6 +118,9 @@ func (l *Lab) build(ctx context.Context, o Options) error {
 		}
 	}
 	if err := l.saveState(false); err != nil {
+		return err
+	}
+	if err := l.ensureReleases(ctx); err != nil {
 		return err
 	}
 	// The guests' system is built while the hosts start.

@@ -76,11 +76,12 @@ func run(m *testing.M) int {
 }
 
 // adjust lets the environment place the lab elsewhere, so that several may run:
-// HORCRUX_LAB_PREFIX, HORCRUX_LAB_SUBNET, HORCRUX_LAB_DIR, HORCRUX_LAB_VMS=none
-// for a lab in which tests add the VMs that they need, and HORCRUX_LAB_KEEP=1 to
-// use a lab that is up and leave it so.
+// HORCRUX_LAB_PREFIX, HORCRUX_LAB_SUBNET, HORCRUX_LAB_DIR, HORCRUX_LAB_RELEASE for
+// hosts that run another Debian, HORCRUX_LAB_VMS=none for a lab in which tests add
+// the VMs that they need, and HORCRUX_LAB_KEEP=1 to use a lab that is up and leave
+// it so.
 func adjust(o *lab.Options) (keep bool) {
-	for key, to := range map[string]*string{"PREFIX": &o.Prefix, "SUBNET": &o.Subnet, "DIR": &o.Dir} {
+	for key, to := range map[string]*string{"PREFIX": &o.Prefix, "SUBNET": &o.Subnet, "DIR": &o.Dir, "RELEASE": &o.Release} {
 		if v := os.Getenv("HORCRUX_LAB_" + key); v != "" {
 			*to = v
 		}

@@ -43,7 +43,8 @@ type Node struct {
 	actMu sync.Mutex // held while act is opened
 	act   *virt.Conn
 
-	retry chan struct{}
+	retry   chan struct{}
+	reached reached
 }
 
 func newNode(cfg config.Config, nc config.Node, keys *transport.Keyring, all *bell, log func(model.NodeName, string)) *Node {

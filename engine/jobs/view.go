@@ -126,7 +126,7 @@ func (v *Viewer) look(id model.JobID) (*known, bool, error) {
 // Begin is a job before it has said anything.
 func Begin(v journal.View) model.Job {
 	p := *v.Plan
-	p.ActiveXML, p.InactiveXML = "", ""
+	p.ActiveXML, p.InactiveXML, p.TargetXML = "", "", ""
 	return model.Job{
 		ID: v.Job, VM: p.VM, VMName: p.VMName, From: p.From, To: p.To, Mode: p.Mode, State: model.JobStarting,
 		Started: v.Started, By: v.By, Plan: &p, SendsBack: v.SendsBack,

@@ -191,3 +191,25 @@ func settledAfterFault(t *testing.T, s *sim, r model.Result) {
 		t.Errorf("done: %s", s.state())
 	}
 }
+
+// The target gets the definition that is for other hosts; a plan of an earlier
+// version of this program has none.
+func TestTheTargetsOwnDefinition(t *testing.T) {
+	for _, own := range []string{"", strings.Replace(coldXML, "<name>", "<title>for others</title><name>", 1)} {
+		s := newSim()
+		jn, err := journal.Create(t.TempDir(), "k3f9x2", time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer jn.Close()
+		p := coldPlan(model.ModeOffline, "", model.PathDirect)
+		p.TargetXML = own
+		_ = jn.Append(journal.Record{Kind: journal.Planned, Plan: p})
+		if r := coldJob(t, s, jn).Run(t.Context()); r.Outcome != model.OutcomeDone {
+			t.Fatalf("%+v", r)
+		}
+		if got := strings.Contains(s.dst.definition, "for others"); got != (own != "") {
+			t.Errorf("the target has %s", s.dst.definition)
+		}
+	}
+}

@@ -73,6 +73,7 @@ type Link interface {
 	MigrateFinish(ctx context.Context, p virt.MigrateParams, cookie []byte, flags virt.MigrateFlags, cancelled bool) (cookieOut []byte, err error)
 	MigrateConfirm(ctx context.Context, vm model.UUID, p virt.MigrateParams, cookie []byte, flags virt.MigrateFlags, cancelled bool) error
 	SupportsFeature(ctx context.Context, feature int32) (bool, error)
+	LibVersion(ctx context.Context) (string, error)
 	Close() error
 }
 

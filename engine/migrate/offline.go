@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -202,7 +203,8 @@ func (j *Job) register(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := j.Target.Define(ctx, j.plan.InactiveXML); err != nil {
+	// A plan of an earlier version of this program has the one only.
+	if err := j.Target.Define(ctx, cmp.Or(j.plan.TargetXML, j.plan.InactiveXML)); err != nil {
 		return fmt.Errorf("cannot define the VM on %s: %w", j.plan.To, err)
 	}
 	if err := j.Target.Mark(ctx, j.mark(model.RoleMoving)); err != nil {

@@ -317,6 +317,11 @@ func (j *Job) performAgain(ctx context.Context) error {
 	if err := j.openLinks(ctx); err != nil {
 		return err
 	}
+	if v, err := j.dst.LibVersion(ctx); err != nil {
+		return fmt.Errorf("cannot ask %s for its version: %w", j.plan.To, err)
+	} else if model.DiesOfResume(v) {
+		return fmt.Errorf("libvirtd %s on %s would die of that: update it to 12.8 or newer, the guest runs on meanwhile", v, j.plan.To)
+	}
 	j.params = j.makeParams()
 	flags := j.flags | virt.MigratePostcopy | virt.MigratePostcopyResume
 	cookie, xml, err := j.src.MigrateBegin(ctx, j.plan.VM, j.params, flags)

@@ -370,6 +370,8 @@ type simLink struct {
 	closed bool
 }
 
+func (l *simLink) LibVersion(context.Context) (string, error) { return "9.0.0", nil }
+
 func (l *simLink) SupportsFeature(context.Context, int32) (bool, error) { return true, nil }
 
 func (l *simLink) MigrateBegin(context.Context, model.UUID, virt.MigrateParams, virt.MigrateFlags) (c []byte, x string, err error) {

@@ -207,6 +207,9 @@ type Plan struct {
 	Steps       []PlanStep `json:"steps"`
 	ActiveXML   string     `json:"active_xml,omitempty"`
 	InactiveXML string     `json:"inactive_xml,omitempty"`
+	// TargetXML is InactiveXML without what libvirt adds by itself, of which an
+	// older one on the target may know nothing.
+	TargetXML string `json:"target_xml,omitempty"`
 	// MigrateHost is the address of the target as the source can reach it.
 	MigrateHost string `json:"migrate_host,omitempty"`
 	// Way is how memory and disks travel: direct, ssh or relay; empty in a plan

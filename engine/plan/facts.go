@@ -155,8 +155,8 @@ type VMFacts struct {
 	Files    []model.FilePlan
 	FilesErr string
 	// ActiveXML is that of the process, InactiveXML the definition; the second
-	// is empty for a transient domain.
-	ActiveXML, InactiveXML string
+	// is empty for a transient domain. TargetXML is the definition for another host.
+	ActiveXML, InactiveXML, TargetXML string
 }
 
 // Domain is what the rules need of the VM's active XML.

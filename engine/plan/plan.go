@@ -63,7 +63,7 @@ func Make(r model.Request, vm VMFacts, src, dst HostFacts, proofs SharedProof, n
 	p := model.Plan{
 		Request: r, VMName: d.Name, Made: now, Was: vm.Status, Autostart: vm.Autostart,
 		Transient: vm.Status.Live() && !vm.Status.Persistent, Memory: d.Memory, MemFree: freeFor(dst),
-		ActiveXML: vm.ActiveXML, InactiveXML: vm.InactiveXML, MigrateHost: dst.MigrateAddr,
+		ActiveXML: vm.ActiveXML, InactiveXML: vm.InactiveXML, TargetXML: vm.TargetXML, MigrateHost: dst.MigrateAddr,
 	}
 	f := &facts{r: r, vm: vm, src: src, dst: dst, proofs: proofs}
 	p.Findings = reachableRule(f)

@@ -97,6 +97,9 @@ func policyRule(f *facts) []model.Finding {
 	if f.dst.NoPostCopy != "" {
 		return one(fail(id, title, fmt.Sprintf("QEMU on %s cannot fetch memory for a guest that runs: %s", f.dst.Name, f.dst.NoPostCopy), noPostCopyRemedy))
 	}
-	return one(warn(id, title, fmt.Sprintf("if the memory does not converge, the guest goes on on %s while some of it is still on %s: from then on there is no gate and no undo, and if either QEMU ends meanwhile the guest's memory is lost", f.dst.Name, f.src.Name),
-		"--policy suspend pauses the guest instead, and can be undone"))
+	said := fmt.Sprintf("if the memory does not converge, the guest goes on on %s while some of it is still on %s: from then on there is no gate and no undo, and if either QEMU ends meanwhile the guest's memory is lost", f.dst.Name, f.src.Name)
+	if model.DiesOfResume(f.dst.Libvirt) {
+		said += fmt.Sprintf("; if the network breaks meanwhile it does not go on by itself, of which libvirtd %s on %s would die", f.dst.Libvirt, f.dst.Name)
+	}
+	return one(warn(id, title, said, "--policy suspend pauses the guest instead, and can be undone"))
 }

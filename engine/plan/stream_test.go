@@ -48,6 +48,10 @@ func TestStreamChoices(t *testing.T) {
 		{"post-copy without userfaultfd", func(in *input) {
 			in.r.Options.Policy, in.dst.NoPostCopy = model.PolicyPostCopy, "userfaultfd is for root"
 		}, "post-copy", model.Fail, "userfaultfd is for root"},
+		{"post-copy that cannot be resumed", func(in *input) {
+			in.r.Options.Policy = model.PolicyPostCopy
+			both(in, "11.3.0", "10.0.13")
+		}, "post-copy", model.Warn, "of which libvirtd 11.3.0 on node2 would die"},
 		{"post-copy online", func(in *input) { in.r.Options.Policy, in.r.Mode = model.PolicyPostCopy, model.ModeOnline }, "post-copy", model.Pass, "converges"},
 		{"post-copy paused", func(in *input) {
 			in.r.Options.Policy = model.PolicyPostCopy

@@ -86,12 +86,12 @@ func Plan(ctx context.Context, f *fleet.Fleet, l Local, r model.Request, now fun
 	wg.Go(func() {
 		var both sync.WaitGroup
 		if maySSH(r) {
-			both.Go(func() { ssh = reach(ctx, src, dst, strconv.Itoa(dst.MigratePort())) })
+			both.Go(func() { ssh = reach(ctx, src.ReachesSSH, dst, strconv.Itoa(dst.MigratePort())) })
 			both.Go(func() { sl = lacks(ctx, src, lacksScript) })
 			both.Go(func() { dl = lacks(ctx, dst, joinsScript) })
 		}
 		if r.Options.Path != model.PathRelay && r.Options.Path != model.PathSSH {
-			way = reach(ctx, src, dst, reachPort)
+			way = reach(ctx, src.Reaches, dst, reachPort)
 		}
 		both.Wait()
 		if byMemory && mayRelay(r, way) {

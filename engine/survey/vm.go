@@ -49,6 +49,10 @@ func vmFacts(ctx context.Context, n *fleet.Node, vm model.UUID) (plan.VMFacts, e
 			return err
 		})
 		g.Go(func() (err error) {
+			f.TargetXML, err = c.XML(ctx, vm, virt.XMLOptions{Inactive: true, Secure: true, Migratable: true})
+			return err
+		})
+		g.Go(func() (err error) {
 			if f.Autostart, err = c.Autostart(ctx, vm); err == nil {
 				f.ManagedSave, err = c.HasManagedSave(ctx, vm)
 			}

@@ -23,12 +23,13 @@ const (
 	reachWithin = 3 * time.Second
 )
 
-// reach asks the source's sshd to open a connection to the target.
-func reach(ctx context.Context, src, dst *fleet.Node, port string) plan.ReachFact {
+// reach asks the source's sshd, by one of its two ways, to open a connection to the
+// target.
+func reach(ctx context.Context, by func(context.Context, string) (transport.Reach, string), dst *fleet.Node, port string) plan.ReachFact {
 	ctx, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
 	at := net.JoinHostPort(dst.MigrateAddress(), port)
-	switch r, words := src.Reaches(ctx, at); r {
+	switch r, words := by(ctx, at); r {
 	case transport.ReachYes:
 		return plan.ReachFact{Tried: true, Reached: true, Detail: at + " answers"}
 	case transport.ReachRefused:

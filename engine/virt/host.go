@@ -40,11 +40,11 @@ func (c *Conn) Host(ctx context.Context) (HostInfo, error) {
 		return h, err
 	}
 	h.Hostname = Clean(name)
-	lib, err := call(ctx, c, "read libvirt's version", quick, (*libvirt.Libvirt).ConnectGetLibVersion)
+	lib, err := c.LibVersion(ctx)
 	if err != nil {
 		return h, err
 	}
-	h.Libvirt = version(lib)
+	h.Libvirt = lib
 	hv, err := call(ctx, c, "read QEMU's version", probing, (*libvirt.Libvirt).ConnectGetVersion)
 	if _, answered := Code(err); err != nil && !answered {
 		return h, err
@@ -221,6 +221,12 @@ func (c *Conn) Ping(ctx context.Context) error {
 	defer cancel()
 	_, err := send(ctx, c, "hear from libvirt", c.grace, func(*libvirt.Libvirt) ([]byte, error) { return c.wire.ask(procLibVersion, nil) }, func() {})
 	return err
+}
+
+// LibVersion is libvirt's version, like 11.3.0.
+func (c *Conn) LibVersion(ctx context.Context) (string, error) {
+	v, err := call(ctx, c, "read libvirt's version", quick, (*libvirt.Libvirt).ConnectGetLibVersion)
+	return version(v), err
 }
 
 // SupportsFeature asks for a VIR_DRV_FEATURE; 7 is change protection.

@@ -40,7 +40,7 @@ func (a *app) schedule() tea.Cmd {
 
 // nextTick is how long the picture of an Env stays true without news: a second
 // while a clock runs or an age is shown, else until the oldest of the facts that
-// are shown, which were seen at those times, is stale.
+// are shown, which were seen at those times, is stale, but no less than a second.
 func nextTick(e *screen.Env, facts []time.Time) (time.Duration, bool) {
 	const second = time.Second
 	next, ok := time.Duration(0), false
@@ -58,8 +58,8 @@ func nextTick(e *screen.Env, facts []time.Time) (time.Duration, bool) {
 		age := e.Now.Sub(seen)
 		switch {
 		case seen.IsZero():
-		case age < e.StaleAfter():
-			sooner(e.StaleAfter() - age)
+		case age < e.StaleAfter(): // not each in its own picture: they grow stale one after the other
+			sooner(max(e.StaleAfter()-age, second))
 		case age < 2*time.Minute:
 			sooner(second)
 		default:

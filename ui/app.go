@@ -11,6 +11,7 @@ import (
 	"horcrux/engine/model"
 	"horcrux/ui/screen"
 	"horcrux/ui/theme"
+	"horcrux/ui/widget"
 )
 
 // The least window that can be drawn in.
@@ -226,6 +227,10 @@ func (a *app) deliver(msg any) tea.Cmd {
 		out = append(out, intents...)
 	}
 	a.modal.recheck(a.env)
+	if h, ok := a.modal.box.(widget.Help); ok { // what can be done now is another thing by now
+		h.Scope = append(a.top().Scope(), global()...)
+		a.modal.box = h
+	}
 	return a.apply(out)
 }
 

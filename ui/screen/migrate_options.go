@@ -245,7 +245,13 @@ func (s *Migrate) choices(w int) []string {
 	if p, ok := s.shown(); ok && p.plan.ModeReason != "" {
 		reason = name(p.plan.ModeReason)
 	}
-	lines := []string{text.Fit(mode, w), text.Fit("   "+text.Spaces(11)+th.Muted.Render(reason), w)}
+	if m := s.mixed(); m != "" {
+		reason = m
+	}
+	lines := []string{text.Fit(mode, w)}
+	for _, part := range text.Wrap(reason, max(10, w-15)) {
+		lines = append(lines, text.Spaces(14)+th.Muted.Render(part))
+	}
 	line, lead := label("o", "options"), text.Spaces(14)
 	used := text.Width(line)
 	for i, o := range offered(s.mode) {

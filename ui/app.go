@@ -56,6 +56,8 @@ type app struct {
 	blurred bool          // the terminal has lost the focus
 	slots   chan struct{} // pre-flights under way at the same time
 	tick    tickState
+	still   bool      // the last message has changed nothing on screen
+	picture *tea.View // as drawn last
 	armed   time.Time // of a first ctrl-c
 	seen    bool      // an update has arrived
 
@@ -129,6 +131,7 @@ func (a *app) Init() tea.Cmd {
 
 // Update implements tea.Model.
 func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	a.still = false
 	cmd := a.handle(msg)
 	a.heat()
 	return a, tea.Batch(cmd, a.schedule())
@@ -194,10 +197,15 @@ func (a *app) handle(msg tea.Msg) tea.Cmd {
 		return a.unsettled(m)
 	case tickMsg:
 		if m.gen != a.tick.gen {
+			a.still = true
 			return nil
 		}
 		a.tick.due = time.Time{}
 		a.rest()
+		if !a.ages() { // there was news meanwhile
+			a.still = true
+			return nil
+		}
 		return a.renew()
 	case tea.ResumeMsg:
 		return a.renew()

@@ -40,6 +40,9 @@ func (a *app) tooSmall() bool { return frameFor(a.w, a.h).tooSmall }
 
 // View implements tea.Model.
 func (a *app) View() tea.View {
+	if a.still && a.picture != nil {
+		return *a.picture
+	}
 	// The picture is handed over as soon as it is drawn, however long that takes.
 	defer a.pulse.beat()
 	v := tea.NewView(a.content())
@@ -48,6 +51,7 @@ func (a *app) View() tea.View {
 	if a.opt.Config.UI.Mouse {
 		v.MouseMode = tea.MouseModeCellMotion
 	}
+	a.picture = &v
 	return v
 }
 

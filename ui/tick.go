@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -36,6 +37,17 @@ func (a *app) schedule() tea.Cmd {
 	a.tick.gen++
 	a.tick.due = due
 	return a.after(d, tickMsg{a.tick.gen})
+}
+
+// ages tells that time alone has changed the picture: a clock runs, something that
+// is shown has grown stale or goes on growing old, or something said is over.
+func (a *app) ages() bool {
+	now := a.now()
+	if left, some := a.toastEnd(); some && left <= 10*time.Millisecond {
+		return true
+	}
+	return slices.ContainsFunc(a.env.Jobs, screen.Ticking) ||
+		slices.ContainsFunc(a.sees.Seen, func(seen time.Time) bool { return !seen.IsZero() && now.Sub(seen) >= a.env.StaleAfter() })
 }
 
 // nextTick is how long the picture of an Env stays true without news: a second

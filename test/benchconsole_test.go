@@ -220,7 +220,7 @@ func TestBenchConsole(t *testing.T) {
 		at := fmt.Sprintf("%dx%d", size[0], size[1])
 		l := listen(t, config, t.TempDir(), size[0], size[1])
 		first := l.until("NODES", time.Minute)
-		all := l.until("50 nodes up", 2*time.Minute)
+		all := l.until("m50 nodes up", 2*time.Minute) // and not "… of 50 nodes up"
 		figure(t, at+", first paint after the start", "%s", first.Round(time.Millisecond))
 		figure(t, at+", all 50 nodes shown", "%s, %.2f of ssh to all at once with virsh list", all.Round(10*time.Millisecond), ratio(all, atOnce))
 		wait(t.Context(), time.Minute) // the first looks at 10,000 VMs are over

@@ -3,6 +3,7 @@ package screen
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 )
@@ -41,5 +42,13 @@ func TestTheEndsOfLongLines(t *testing.T) {
 	for _, size := range [][2]int{{0, 0}, {1, 1}, {3, 3}} {
 		_ = d.view(e.Theme, size[0], size[1])
 		d = d.reveal(size[0]).sideways(wideStep, size[0])
+	}
+}
+
+func TestPauseOf(t *testing.T) {
+	for in, want := range map[string]time.Duration{"900": 900 * time.Millisecond, "900ms": 900 * time.Millisecond, "2s": 2 * time.Second, "0": 0, "abc": 0, "-1s": 0, "3h": 0} {
+		if d, wrong := pauseOf(in); d != want && wrong == "" || (wrong == "") != (want > 0) {
+			t.Errorf("%q: %v, %q", in, d, wrong)
+		}
 	}
 }

@@ -71,7 +71,7 @@ var migrateOptions = []option{
 		id: "downtime", title: "downtime", modes: []model.Mode{model.ModeLive, model.ModeBlock}, hint: "the longest pause aimed at, like 900ms",
 		now: func(o model.Options) string { return text.Duration(o.MaxDowntime) },
 		set: func(o *model.Options, v string) (wrong string) {
-			o.MaxDowntime, wrong = span(v, time.Millisecond, 2000*time.Second)
+			o.MaxDowntime, wrong = pauseOf(v)
 			return wrong
 		},
 	},

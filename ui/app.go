@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -64,6 +65,7 @@ type app struct {
 	w, h        int
 	profile     colorprofile.Profile
 	dark, ascii bool
+	mouse       bool
 }
 
 func newApp(ctx context.Context, s engine.Service, o Options) *app {
@@ -77,8 +79,10 @@ func newApp(ctx context.Context, s engine.Service, o Options) *app {
 		slots:   make(chan struct{}, 4),
 		exit:    newExit(),
 		profile: colorprofile.TrueColor,
-		dark:    o.Config.UI.Theme != "light",
+		dark:    o.Config.UI.Theme != "light" && (o.Config.UI.Theme == "dark" || !brightBackground(env["COLORFGBG"])),
 		ascii:   o.Config.UI.ASCII || !speaksUTF8(env),
+		// GNU screen 4.9 hands on nothing any more once it has seen esc with the mouse on.
+		mouse: o.Config.UI.Mouse && env["STY"] == "",
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -99,13 +103,22 @@ func newApp(ctx context.Context, s engine.Service, o Options) *app {
 	return a
 }
 
+// brightBackground reads COLORFGBG, by which some terminals tell the numbers of their
+// colours, the background's last: all that is known where no question is answered.
+func brightBackground(colours string) bool {
+	last := colours[strings.LastIndexByte(colours, ';')+1:]
+	return last == "7" || last == "15"
+}
+
 // theme picks the looks for the terminal as far as it is known.
 func (a *app) theme() *theme.Theme {
 	switch {
 	case a.profile <= colorprofile.ASCII:
 		return theme.New(theme.Mono)
-	case a.profile == colorprofile.ANSI:
+	case a.profile == colorprofile.ANSI && a.dark:
 		return theme.New(theme.Sixteen)
+	case a.profile == colorprofile.ANSI:
+		return theme.New(theme.LightSixteen)
 	case a.profile == colorprofile.ANSI256 && a.dark:
 		return theme.New(theme.Dark256)
 	case a.profile == colorprofile.ANSI256:

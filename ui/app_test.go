@@ -142,7 +142,7 @@ func TestThemes(t *testing.T) {
 		t.Fatal("a white background did not make it light")
 	}
 	for p, want := range map[colorprofile.Profile]theme.Kind{
-		colorprofile.ANSI: theme.Sixteen, colorprofile.ANSI256: theme.Light256, colorprofile.ASCII: theme.Mono, colorprofile.TrueColor: theme.Light,
+		colorprofile.ANSI: theme.LightSixteen, colorprofile.ANSI256: theme.Light256, colorprofile.ASCII: theme.Mono, colorprofile.TrueColor: theme.Light,
 	} {
 		if d.send(tea.ColorProfileMsg{Profile: p}); kind() != want {
 			t.Errorf("%v made %v, want %v", p, kind(), want)

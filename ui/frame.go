@@ -48,7 +48,7 @@ func (a *app) View() tea.View {
 	v := tea.NewView(a.content())
 	v.AltScreen, v.ReportFocus = true, true
 	v.WindowTitle = a.windowTitle()
-	if a.opt.Config.UI.Mouse {
+	if a.mouse {
 		v.MouseMode = tea.MouseModeCellMotion
 	}
 	a.picture = &v

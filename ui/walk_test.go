@@ -1,9 +1,12 @@
 package ui
 
 import (
+	"image/color"
 	"strings"
 	"testing"
 	"time"
+
+	tea "charm.land/bubbletea/v2"
 
 	"horcrux/engine/model"
 	"horcrux/ui/uitest"
@@ -76,5 +79,42 @@ func TestAnAbortedPhaseIsNoFailure(t *testing.T) {
 	}
 	if s := rail("the line broke"); !strings.Contains(s, "failed") {
 		t.Error(s)
+	}
+}
+
+// TestColoursOfTheTerminal: what the terminal says of itself in its environment
+// counts until it answers, and a wish counts for more.
+func TestColoursOfTheTerminal(t *testing.T) {
+	for _, c := range []struct {
+		colours, wish string
+		dark          bool
+	}{
+		{"", "auto", true},
+		{"0;15", "auto", false},
+		{"0;default;7", "", false},
+		{"15;0", "auto", true},
+		{"0;15", "dark", true},
+		{"15;0", "light", false},
+	} {
+		d := drive(t, uitest.World(uitest.Epoch), nil, func(o *Options) {
+			o.Environ, o.Config.UI.Theme = []string{"COLORFGBG=" + c.colours}, c.wish
+		})
+		if d.app.dark != c.dark {
+			t.Errorf("%+v: dark %v", c, d.app.dark)
+		}
+	}
+	d := drive(t, uitest.World(uitest.Epoch), nil, func(o *Options) { o.Environ = []string{"COLORFGBG=0;15"} })
+	if d.send(tea.BackgroundColorMsg{Color: color.Black}); !d.app.dark {
+		t.Error("the answer does not count")
+	}
+}
+
+// TestNoMouseWithinScreen: GNU screen loses the keyboard by it.
+func TestNoMouseWithinScreen(t *testing.T) {
+	mode := func(environ ...string) tea.MouseMode {
+		return drive(t, uitest.World(uitest.Epoch), nil, func(o *Options) { o.Environ, o.Config.UI.Mouse = environ, true }).app.View().MouseMode
+	}
+	if mode("TERM=screen-256color") == tea.MouseModeNone || mode("STY=1.pts-0") != tea.MouseModeNone {
+		t.Error("the mouse is on within screen, or off within tmux")
 	}
 }

@@ -4,6 +4,7 @@ package test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -30,9 +31,10 @@ const (
 
 // manyHosts starts 50 hosts with sshd and libvirtd, in whose test driver each has
 // 200 VMs, and returns the configuration by which they are reached as nodes are.
+// HORCRUX_MANY_PREFIX and HORCRUX_MANY_SUBNET place them elsewhere.
 func manyHosts(t *testing.T) (*lab.Lab, string) {
 	t.Helper()
-	o := lab.Options{Dir: os.Getenv("HORCRUX_LAB_DIR"), Prefix: "hm", Subnet: "10.96.0.0/24", Nodes: manyNodes, Log: t.Output()}
+	o := lab.Options{Dir: os.Getenv("HORCRUX_LAB_DIR"), Prefix: cmp.Or(os.Getenv("HORCRUX_MANY_PREFIX"), "hm"), Subnet: cmp.Or(os.Getenv("HORCRUX_MANY_SUBNET"), "10.96.0.0/24"), Nodes: manyNodes, Log: t.Output()}
 	_ = lab.Down(t.Context(), o)
 	l, err := lab.Up(t.Context(), o)
 	if err != nil {

@@ -142,7 +142,11 @@ func describeResult(r model.Result) string {
 		s += ": where the VM is cannot be said"
 	}
 	if r.Downtime > 0 {
-		s += fmt.Sprintf("; it stood still for %d ms", r.Downtime.Milliseconds())
+		still := fmt.Sprintf("%d ms", r.Downtime.Milliseconds())
+		if r.Downtime >= 10*time.Second { // it was shut down
+			still = short(r.Downtime)
+		}
+		s += "; it stood still for " + still
 	}
 	if r.Proof != "" {
 		s += "; " + r.Proof

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -11,6 +12,7 @@ import (
 	"horcrux/engine/model"
 	"horcrux/ui/screen"
 	"horcrux/ui/theme"
+	"horcrux/ui/widget"
 )
 
 // The least window that can be drawn in.
@@ -55,12 +57,15 @@ type app struct {
 	blurred bool          // the terminal has lost the focus
 	slots   chan struct{} // pre-flights under way at the same time
 	tick    tickState
+	still   bool      // the last message has changed nothing on screen
+	picture *tea.View // as drawn last
 	armed   time.Time // of a first ctrl-c
 	seen    bool      // an update has arrived
 
 	w, h        int
 	profile     colorprofile.Profile
 	dark, ascii bool
+	mouse       bool
 }
 
 func newApp(ctx context.Context, s engine.Service, o Options) *app {
@@ -74,8 +79,10 @@ func newApp(ctx context.Context, s engine.Service, o Options) *app {
 		slots:   make(chan struct{}, 4),
 		exit:    newExit(),
 		profile: colorprofile.TrueColor,
-		dark:    o.Config.UI.Theme != "light",
+		dark:    o.Config.UI.Theme != "light" && (o.Config.UI.Theme == "dark" || !brightBackground(env["COLORFGBG"])),
 		ascii:   o.Config.UI.ASCII || !speaksUTF8(env),
+		// GNU screen 4.9 hands on nothing any more once it has seen esc with the mouse on.
+		mouse: o.Config.UI.Mouse && env["STY"] == "",
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -96,13 +103,22 @@ func newApp(ctx context.Context, s engine.Service, o Options) *app {
 	return a
 }
 
+// brightBackground reads COLORFGBG, by which some terminals tell the numbers of their
+// colours, the background's last: all that is known where no question is answered.
+func brightBackground(colours string) bool {
+	last := colours[strings.LastIndexByte(colours, ';')+1:]
+	return last == "7" || last == "15"
+}
+
 // theme picks the looks for the terminal as far as it is known.
 func (a *app) theme() *theme.Theme {
 	switch {
 	case a.profile <= colorprofile.ASCII:
 		return theme.New(theme.Mono)
-	case a.profile == colorprofile.ANSI:
+	case a.profile == colorprofile.ANSI && a.dark:
 		return theme.New(theme.Sixteen)
+	case a.profile == colorprofile.ANSI:
+		return theme.New(theme.LightSixteen)
 	case a.profile == colorprofile.ANSI256 && a.dark:
 		return theme.New(theme.Dark256)
 	case a.profile == colorprofile.ANSI256:
@@ -128,6 +144,7 @@ func (a *app) Init() tea.Cmd {
 
 // Update implements tea.Model.
 func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	a.still = false
 	cmd := a.handle(msg)
 	a.heat()
 	return a, tea.Batch(cmd, a.schedule())
@@ -193,10 +210,15 @@ func (a *app) handle(msg tea.Msg) tea.Cmd {
 		return a.unsettled(m)
 	case tickMsg:
 		if m.gen != a.tick.gen {
+			a.still = true
 			return nil
 		}
 		a.tick.due = time.Time{}
 		a.rest()
+		if !a.ages() { // there was news meanwhile
+			a.still = true
+			return nil
+		}
 		return a.renew()
 	case tea.ResumeMsg:
 		return a.renew()
@@ -226,6 +248,10 @@ func (a *app) deliver(msg any) tea.Cmd {
 		out = append(out, intents...)
 	}
 	a.modal.recheck(a.env)
+	if h, ok := a.modal.box.(widget.Help); ok { // what can be done now is another thing by now
+		h.Scope = append(a.top().Scope(), global()...)
+		a.modal.box = h
+	}
 	return a.apply(out)
 }
 

@@ -108,10 +108,17 @@ func TestPasteOutsideAField(t *testing.T) {
 // TestSplitEscapes plays the bytes of an arrow key that came apart.
 func TestSplitEscapes(t *testing.T) {
 	now := uitest.Epoch
-	f := splitEscapes(func() time.Time { return now }, true)
+	f := splitEscapes(func() time.Time { return now })
 	send := func(k string) bool { return f(nil, keyMsg(k)) != nil }
-	if !send("esc") || send("[") || send("A") {
-		t.Fatal("a torn arrow key came through")
+	for _, torn := range []string{"[A", "OA", "[6~", "[<65;10;5M", "[<0;10;5m"} {
+		if !send("esc") {
+			t.Fatal("esc was dropped")
+		}
+		for _, c := range torn {
+			if send(string(c)) {
+				t.Errorf("%c of %q came through", c, torn)
+			}
+		}
 	}
 	if !send("S") {
 		t.Fatal("a key of its own was dropped")
@@ -135,7 +142,7 @@ func TestThemes(t *testing.T) {
 		t.Fatal("a white background did not make it light")
 	}
 	for p, want := range map[colorprofile.Profile]theme.Kind{
-		colorprofile.ANSI: theme.Sixteen, colorprofile.ANSI256: theme.Light256, colorprofile.ASCII: theme.Mono, colorprofile.TrueColor: theme.Light,
+		colorprofile.ANSI: theme.LightSixteen, colorprofile.ANSI256: theme.Light256, colorprofile.ASCII: theme.Mono, colorprofile.TrueColor: theme.Light,
 	} {
 		if d.send(tea.ColorProfileMsg{Profile: p}); kind() != want {
 			t.Errorf("%v made %v, want %v", p, kind(), want)

@@ -20,6 +20,8 @@ type verb struct {
 
 var verbs = []verb{
 	{"migrate", "VM [NODE]", "choose how to move a VM"},
+	{"vms", "", "the list of all VMs"},
+	{"nodes", "", "the list of all nodes"},
 	{"vm", "VM", "open a VM"},
 	{"node", "NODE", "open a node"},
 	{"jobs", "", "all moves"},
@@ -41,6 +43,15 @@ var verbs = []verb{
 	{"quit", "", "leave the console; moves go on"},
 }
 
+// aliases are words that hands know from other consoles and shells.
+var aliases = map[string]string{
+	"vms": "vms", "domains": "vms", "list": "vms", "ls": "vms",
+	"no": "nodes", "hosts": "nodes", "cluster": "nodes",
+	"moves": "jobs", "migrations": "jobs",
+	"mv": "migrate", "move": "migrate", "host": "node", "dom": "vm", "domain": "vm",
+	"h": "help", "?": "help", "q": "quit", "q!": "quit", "qa": "quit", "exit": "quit", "wq": "quit",
+}
+
 // maxCompletions bounds the list: a cluster may have ten thousand names.
 const maxCompletions = 50
 
@@ -50,6 +61,10 @@ func (a *app) complete(line string) []widget.Completion {
 	words := strings.Fields(line)
 	if len(words) == 0 || len(words) == 1 && !strings.HasSuffix(line, " ") {
 		return a.completeVerb(strings.TrimSpace(line))
+	}
+	verb := words[0]
+	if of, ok := aliases[verb]; ok {
+		verb = of
 	}
 	last := ""
 	if !strings.HasSuffix(line, " ") {
@@ -62,13 +77,13 @@ func (a *app) complete(line string) []widget.Completion {
 		}
 	}
 	switch {
-	case len(words) == 1 && (words[0] == "migrate" || words[0] == "vm" || powerVerb(words[0]) != ""):
+	case len(words) == 1 && (verb == "migrate" || verb == "vm" || powerVerb(verb) != ""):
 		for i := range a.env.Cluster.VMs {
 			if v := a.env.Cluster.VMs[i]; !v.Tombstone {
 				add(text.Clean(v.Name), text.Clean(string(v.Node))+", "+screen.StateWord(v.State))
 			}
 		}
-	case len(words) == 1 && (words[0] == "node" || words[0] == "reconnect"), len(words) == 2 && words[0] == "migrate":
+	case len(words) == 1 && (verb == "node" || verb == "reconnect"), len(words) == 2 && verb == "migrate":
 		from := model.NodeName("")
 		if len(words) == 2 {
 			if v, wrong := findVM(a.env, words[1]); wrong == "" {
@@ -81,7 +96,7 @@ func (a *app) complete(line string) []widget.Completion {
 			}
 			add(text.Clean(string(n.Name)), text.Clean(string(n.State)))
 		}
-	case len(words) == 1 && slices.Contains([]string{"job", "abort", "confirm", "rollback"}, words[0]):
+	case len(words) == 1 && slices.Contains([]string{"job", "abort", "confirm", "rollback"}, verb):
 		for _, j := range a.env.Jobs {
 			add(text.Clean(string(j.ID)), text.Clean(j.VMName)+" to "+text.Clean(string(j.To))+", "+text.Clean(string(j.State)))
 		}
@@ -124,9 +139,19 @@ func (a *app) execute(line string) (cmd tea.Cmd, wrong string) {
 		}
 		return ""
 	}
+	if of, ok := aliases[words[0]]; ok {
+		words[0] = of
+	}
+	if list, ok := map[string]string{"vm": "vms", "node": "nodes", "job": "jobs"}[words[0]]; ok && len(words) == 1 {
+		words[0] = list
+	}
 	switch words[0] {
-	case "quit", "q":
+	case "quit":
 		return a.quit(), ""
+	case "vms":
+		return a.home(screen.FocusVMs), ""
+	case "nodes":
+		return a.home(screen.FocusNodes), ""
 	case "jobs":
 		return a.apply([]screen.Intent{screen.OpenJobs{}}), ""
 	case "log":
@@ -156,7 +181,7 @@ func (a *app) execute(line string) (cmd tea.Cmd, wrong string) {
 		return a.powerOn(id, arg(1))
 	}
 	for _, act := range append(a.top().Scope(), global()...) {
-		if act.Title == line {
+		if act.Title == strings.Join(words, " ") {
 			return a.run(act), ""
 		}
 	}

@@ -73,8 +73,13 @@ type session struct {
 	out  io.Writer
 }
 
-// SetStdin implements tea.ExecCommand.
-func (s *session) SetStdin(r io.Reader) { s.in = r }
+// SetStdin implements tea.ExecCommand. A guest gets the bytes as they were typed.
+func (s *session) SetStdin(r io.Reader) {
+	if k, ok := r.(*keyboard); ok {
+		r = k.File
+	}
+	s.in = r
+}
 
 // SetStdout implements tea.ExecCommand.
 func (s *session) SetStdout(w io.Writer) { s.out = w }

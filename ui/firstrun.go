@@ -40,7 +40,7 @@ func FirstRun(ctx context.Context, o FirstOptions) error {
 		return err
 	}
 	f := &first{ctx: ctx, opt: o, th: theme.New(theme.Dark), state: map[string]tried{}, ascii: !speaksUTF8(env), slots: make(chan struct{}, 8)}
-	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithEnvironment(o.Environ)}
+	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(newKeyboard(o.In)), tea.WithOutput(o.Out), tea.WithEnvironment(o.Environ)}
 	if env["NO_COLOR"] != "" {
 		f.th = theme.New(theme.Mono)
 		opts = append(opts, tea.WithColorProfile(colorprofile.ASCII))

@@ -40,14 +40,18 @@ func (a *app) tooSmall() bool { return frameFor(a.w, a.h).tooSmall }
 
 // View implements tea.Model.
 func (a *app) View() tea.View {
+	if a.still && a.picture != nil {
+		return *a.picture
+	}
 	// The picture is handed over as soon as it is drawn, however long that takes.
 	defer a.pulse.beat()
 	v := tea.NewView(a.content())
 	v.AltScreen, v.ReportFocus = true, true
 	v.WindowTitle = a.windowTitle()
-	if a.opt.Config.UI.Mouse {
+	if a.mouse {
 		v.MouseMode = tea.MouseModeCellMotion
 	}
+	a.picture = &v
 	return v
 }
 

@@ -108,7 +108,7 @@ func scenes() []scene {
 		}},
 		{"job-undoing", func(t *testing.T) *driver {
 			return withJob(t, func(s *uitest.Script) *uitest.Script {
-				return half(s).Undo("node1", "aborted by root", 3)
+				return half(s).Undo("node1", model.AbortedByUser, 3)
 			})
 		}},
 		{"job-undone", func(t *testing.T) *driver {
@@ -151,7 +151,7 @@ func scenes() []scene {
 				return s.Copy("node1", "node2", 1, 1).Switch("node1", "node2", "").Confirm("node1", "node2")
 			})
 			jobs = append(jobs, uitest.Fold(move("git-node2-0b21", 8, "git", "node1", "node2", began), s.Events))
-			s, began = at(func(s *uitest.Script) *uitest.Script { return half(s).Undo("node3", "aborted by root", 6) })
+			s, began = at(func(s *uitest.Script) *uitest.Script { return half(s).Undo("node3", model.AbortedByUser, 6) })
 			jobs = append(jobs, uitest.Fold(move("db02-node1-9c77", 5, "db02", "node3", "node1", began), s.Events))
 			gone := move("queue-node1-44aa", 6, "queue", "node2", "node1", uitest.Epoch.Add(-3*time.Hour))
 			gone.State = model.JobInterrupted

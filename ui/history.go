@@ -2,6 +2,7 @@ package ui
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"horcrux/engine/model"
@@ -21,6 +22,7 @@ const (
 type history struct {
 	looked []screen.Target // the most recent last
 	seen   map[screen.Target]time.Time
+	at     map[screen.Target]int // where a VM was in the list
 }
 
 // look tells that a person looks at VMs.
@@ -73,10 +75,12 @@ func (h *history) with(old map[screen.Target]screen.Series, c *model.Cluster) ma
 	if len(keep) == 0 {
 		return out
 	}
-	for i := range c.VMs {
-		v := c.VMs[i]
-		t := screen.Target{UUID: v.UUID, Node: v.Node}
-		if s := out[t]; keep[t] && h.fresh(t, v.Seen) {
+	for _, t := range h.looked {
+		v := h.find(c.VMs, t)
+		if v == nil {
+			continue
+		}
+		if s := out[t]; h.fresh(t, v.Seen) {
 			s.CPU, s.Memory = grow(s.CPU, v.CPUPercent), grow(s.Memory, float64(v.HostMemory))
 			s.Read, s.Write = grow(s.Read, v.DiskRead), grow(s.Write, v.DiskWrite)
 			s.Rx, s.Tx = grow(s.Rx, v.NetRx), grow(s.Tx, v.NetTx)
@@ -84,6 +88,23 @@ func (h *history) with(old map[screen.Target]screen.Series, c *model.Cluster) ma
 		}
 	}
 	return out
+}
+
+// find looks for a VM where it was the last time, and only then everywhere.
+func (h *history) find(vms []*model.VM, t screen.Target) *model.VM {
+	is := func(v *model.VM) bool { return v.UUID == t.UUID && v.Node == t.Node }
+	if i, ok := h.at[t]; ok && i < len(vms) && is(vms[i]) {
+		return vms[i]
+	}
+	i := slices.IndexFunc(vms, is)
+	if i < 0 {
+		return nil
+	}
+	if h.at == nil || len(h.at) > 4*historyVMs {
+		h.at = map[screen.Target]int{}
+	}
+	h.at[t] = i
+	return vms[i]
 }
 
 // fresh tells a new reading from one that was kept already.

@@ -55,6 +55,12 @@ func (a *app) pop() tea.Cmd {
 	return a.refollow()
 }
 
+// home goes back to the first page, to one of its lists.
+func (a *app) home(focus screen.Focus) tea.Cmd {
+	a.stack = a.stack[:1]
+	return tea.Batch(a.refollow(), a.tell(focus))
+}
+
 // refollow makes the stream of events fit the page on top: there is one while
 // a job page is, and it ends with it.
 func (a *app) refollow() tea.Cmd {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -38,9 +39,20 @@ func (a *app) schedule() tea.Cmd {
 	return a.after(d, tickMsg{a.tick.gen})
 }
 
+// ages tells that time alone has changed the picture: a clock runs, something that
+// is shown has grown stale or goes on growing old, or something said is over.
+func (a *app) ages() bool {
+	now := a.now()
+	if left, some := a.toastEnd(); some && left <= 10*time.Millisecond {
+		return true
+	}
+	return slices.ContainsFunc(a.env.Jobs, screen.Ticking) ||
+		slices.ContainsFunc(a.sees.Seen, func(seen time.Time) bool { return !seen.IsZero() && now.Sub(seen) >= a.env.StaleAfter() })
+}
+
 // nextTick is how long the picture of an Env stays true without news: a second
 // while a clock runs or an age is shown, else until the oldest of the facts that
-// are shown, which were seen at those times, is stale.
+// are shown, which were seen at those times, is stale, but no less than a second.
 func nextTick(e *screen.Env, facts []time.Time) (time.Duration, bool) {
 	const second = time.Second
 	next, ok := time.Duration(0), false
@@ -58,8 +70,8 @@ func nextTick(e *screen.Env, facts []time.Time) (time.Duration, bool) {
 		age := e.Now.Sub(seen)
 		switch {
 		case seen.IsZero():
-		case age < e.StaleAfter():
-			sooner(e.StaleAfter() - age)
+		case age < e.StaleAfter(): // not each in its own picture: they grow stale one after the other
+			sooner(max(e.StaleAfter()-age, second))
 		case age < 2*time.Minute:
 			sooner(second)
 		default:

@@ -65,8 +65,8 @@ func Run(ctx context.Context, s engine.Service, o Options) error {
 		a.w, a.h = w, h
 	}
 	opts := []tea.ProgramOption{
-		tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithEnvironment(o.Environ),
-		tea.WithFilter(splitEscapes(a.now, env["SSH_CONNECTION"] != "")),
+		tea.WithContext(ctx), tea.WithInput(newKeyboard(o.In)), tea.WithOutput(o.Out), tea.WithEnvironment(o.Environ),
+		tea.WithFilter(splitEscapes(a.now)),
 	}
 	if env["NO_COLOR"] != "" { // any value, as the convention has it
 		opts = append(opts, tea.WithColorProfile(colorprofile.ASCII))
@@ -133,32 +133,32 @@ func (a *app) farewell(w io.Writer) {
 	}
 }
 
-// splitEscapes drops what is left of an arrow key that a slow line has torn
-// apart: within 150 ms after esc, `[` or `O` and one letter. No action has any
-// of those keys, so nothing is lost by it.
-func splitEscapes(now func() time.Time, remote bool) func(tea.Model, tea.Msg) tea.Msg {
+// splitEscapes drops what is left of a key that a slow line has torn apart: what
+// comes as `[` or `O` and the rest of a sequence within 150 ms after esc. A report
+// of the mouse ends with an m, which moves a VM.
+func splitEscapes(now func() time.Time) func(tea.Model, tea.Msg) tea.Msg {
 	var esc time.Time
-	state := 0 // 1 after esc, 2 after the bracket
+	torn := "" // esc, or what is gone after it
 	return func(_ tea.Model, m tea.Msg) tea.Msg {
 		k, ok := m.(tea.KeyPressMsg)
-		if !ok || !remote {
+		if !ok {
 			return m
 		}
 		key := k.String()
 		fresh := now().Sub(esc) < 150*time.Millisecond
 		switch {
 		case key == "esc":
-			esc, state = now(), 1
-		case state == 1 && fresh && (key == "[" || key == "O"):
-			state = 2
+			esc, torn = now(), key
+		case torn == "esc" && fresh && (key == "[" || key == "O"):
+			torn = key
 			return nil
-		case state == 2 && fresh && len(key) == 1 && strings.ContainsAny(key, "ABCDFHPQRSZ~0123456789;"):
-			if !strings.ContainsAny(key, "0123456789;") {
-				state = 0
+		case (torn == "[" || torn == "O") && fresh && len(key) == 1 && key >= " ":
+			if key >= "@" || torn == "O" {
+				torn = ""
 			}
 			return nil
 		default:
-			state = 0
+			torn = ""
 		}
 		return m
 	}

@@ -34,7 +34,7 @@ func (w *watcher) addresses(ctx context.Context, conn *virt.Conn) {
 			asked++
 		}
 		if asked > 0 {
-			w.touched(Seen)
+			w.touched(w.matters())
 		}
 		if !pause(ctx, addressEach, w.guests) {
 			return

@@ -54,7 +54,7 @@ func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
 			news = true
 		}
 		if news {
-			w.touched(Seen)
+			w.touched(w.matters())
 		}
 		late := time.Since(began) > hostWait
 		if !w.unread() && (late || w.hostKnown() && !w.uncounted()) {

@@ -9,9 +9,12 @@ const (
 	// rows is the interval of VMs on screen, in a small cluster; they may lie on as
 	// many nodes.
 	rows = time.Second
-	// resting is the least interval of anything while nobody looks: figures of that
-	// age still count as fresh, so that who looks up sees nothing untrue.
-	resting = 4 * time.Second
+	// resting is the longest interval of figures on screen, and the least of anything
+	// while nobody looks; restingGap is between pictures then. Together they are less
+	// than the age at which a figure counts as stale: else ageing alone would have the
+	// picture drawn again and again, and who looks up would see stale figures.
+	resting    = 3 * time.Second
+	restingGap = 2500 * time.Millisecond
 	// slowest is the longest that no node is left alone.
 	slowest = time.Minute
 	// fewVMs are read at the intervals given here; with more they grow. Where
@@ -89,7 +92,7 @@ const (
 func Gap(n News, size int, away bool) time.Duration {
 	gap := min(200*time.Millisecond+time.Duration(size)*100*time.Microsecond, time.Second)
 	if away {
-		gap = resting
+		gap = restingGap
 	}
 	switch n {
 	case Urgent:

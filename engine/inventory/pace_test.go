@@ -17,12 +17,12 @@ func TestPace(t *testing.T) {
 	}{
 		"one look at all":           {situation{interval: half, unsaid: true, size: 10000}, pace{half, half, half, half}},
 		"a few VMs":                 {situation{interval: half, size: 0}, pace{half, s, 2 * s, 2 * s}},
-		"ten thousand":              {situation{interval: half, size: 10000}, pace{half, 2 * s, 4 * s, 27 * s}},
-		"ordered by a figure":       {situation{interval: half, size: 10000, all: true}, pace{half, 2 * s, 4 * s, 6 * s}},
-		"libvirt without events":    {situation{interval: half, size: 10000, deaf: true}, pace{half, 2 * s, 4 * s, 6 * s}},
-		"nobody there":              {situation{interval: half, size: 10000, away: true}, pace{4 * s, 4 * s, 4 * s, 54 * s}},
-		"nobody there, few":         {situation{interval: half, away: true}, pace{4 * s, 4 * s, 4 * s, 4 * s}},
-		"more than can be swept":    {situation{interval: half, size: 100000}, pace{half, 2 * s, 4 * s, time.Minute}},
+		"ten thousand":              {situation{interval: half, size: 10000}, pace{half, 2 * s, 3 * s, 27 * s}},
+		"ordered by a figure":       {situation{interval: half, size: 10000, all: true}, pace{half, 2 * s, 3 * s, 6 * s}},
+		"libvirt without events":    {situation{interval: half, size: 10000, deaf: true}, pace{half, 2 * s, 3 * s, 6 * s}},
+		"nobody there":              {situation{interval: half, size: 10000, away: true}, pace{3 * s, 3 * s, 3 * s, 54 * s}},
+		"nobody there, few":         {situation{interval: half, away: true}, pace{3 * s, 3 * s, 3 * s, 4 * s}},
+		"more than can be swept":    {situation{interval: half, size: 100000}, pace{half, 2 * s, 3 * s, time.Minute}},
 		"a slow interval is a wish": {situation{interval: 2 * time.Minute, size: 10, away: true}, pace{120 * s, 120 * s, 120 * s, 120 * s}},
 	} {
 		if got := paceFor(c.in); got != c.want {
@@ -41,7 +41,7 @@ func TestGap(t *testing.T) {
 		{Urgent, 10000, true, 0},
 		{Seen, 0, false, 200 * time.Millisecond},
 		{Seen, 10000, false, time.Second},
-		{Seen, 10, true, 4 * time.Second},
+		{Seen, 10, true, 2500 * time.Millisecond},
 		{Unseen, 0, false, time.Second},
 		{Unseen, 10000, false, 5 * time.Second},
 	} {

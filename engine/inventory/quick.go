@@ -19,7 +19,7 @@ const (
 	patience = 30 * time.Second
 	// paled is the age from which a figure on screen does not wait for company
 	// when it is known again: it may be shown as old already.
-	paled = 3 * time.Second
+	paled = 4 * time.Second
 )
 
 // quick reads domains, counters and load as they are due, again and again.

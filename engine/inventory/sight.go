@@ -19,6 +19,16 @@ func (s *sight) names(id model.UUID) bool {
 	return ok
 }
 
+// matters is how much a fact of this node that rarely changes does to who looks.
+func (w *watcher) matters() News {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.sight; s.all || s.node || len(s.rows) > 0 || len(s.close) > 0 {
+		return Seen
+	}
+	return Unseen
+}
+
 // Look says what a person has before the eyes. Until it is called first, all is
 // read at the polling interval.
 func (inv *Inventory) Look(s model.Sight) {

@@ -129,7 +129,10 @@ func (j *Job) complete(ctx context.Context) model.Result {
 		owed = j.fence(ctx)
 	}
 	detail := fmt.Sprintf("%s has the VM", j.plan.To)
-	if j.downtime > 0 {
+	switch {
+	case j.downtime > 0 && !j.movesMemory():
+		detail += fmt.Sprintf("; the guest was off for %s", j.downtime.Round(100*time.Millisecond))
+	case j.downtime > 0:
 		detail += fmt.Sprintf("; the guest stood still for %d ms", j.downtime.Milliseconds())
 	}
 	j.phase(model.PhaseSwitch, model.PhaseOK, detail)

@@ -174,6 +174,10 @@ func limitWords(mibps uint64) string {
 	return fmt.Sprintf("%d MiB/s", mibps)
 }
 
+// forecastAfter is how long a copy is watched before its end is forecast: its rate
+// is a mean over as long, and begins with whatever came in the first moment.
+const forecastAfter = 5 * time.Second
+
 // tell shows how far a copy is.
 func (j *Job) tell(phase model.PhaseID, p CopyProgress, began time.Time) {
 	if p.Total == 0 {
@@ -184,7 +188,7 @@ func (j *Job) tell(phase model.PhaseID, p CopyProgress, began time.Time) {
 		At: j.Now().UTC(), Phase: phase, Elapsed: j.Now().Sub(began),
 		DiskTotal: p.Total, DiskProcessed: p.Done, DiskRemaining: left, DiskRate: p.Rate, Bandwidth: j.limits().bandwidth, Path: p.Path,
 	}
-	if p.Rate > 0 {
+	if p.Rate > 0 && out.Elapsed >= forecastAfter {
 		out.ETA = seconds(float64(left) / float64(p.Rate))
 	}
 	j.Emit(event.Event{Type: event.TypeProgress, Progress: &out})

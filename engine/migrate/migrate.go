@@ -41,7 +41,7 @@ const (
 )
 
 // ErrAborted says that a person stopped the move.
-var ErrAborted = errors.New("aborted by the user")
+var ErrAborted = errors.New(model.AbortedByUser)
 
 // Env is what a move works with.
 type Env struct {
@@ -87,6 +87,8 @@ type Job struct {
 	performed time.Time
 	pause     chan time.Duration
 	downtime  time.Duration
+	// off is when the guest was seen shut down for the move.
+	off time.Time
 	// detoured: Relay is what Detour made.
 	detoured bool
 	// lastCookie is what the latest successful phase handed on; empty after a

@@ -65,6 +65,7 @@ func (j *Job) stopGuest(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	j.off = j.Now()
 	return how, j.Journal.Append(journal.Record{Kind: journal.Stopped, Note: how})
 }
 

@@ -96,8 +96,12 @@ func (j *Job) measurePause(ctx context.Context, stopped time.Time) {
 	}()
 }
 
-// stoodStill is the guest's whole pause, now that the target runs.
+// stoodStill is the guest's whole pause, now that the target runs: of one that was
+// shut down, the time without it, which its boot prolongs.
 func (j *Job) stoodStill() time.Duration {
+	if !j.off.IsZero() {
+		return j.Now().Sub(j.off)
+	}
 	if j.performed.IsZero() || j.pause == nil {
 		return 0
 	}

@@ -71,7 +71,7 @@ func (r *rates) progress(st virt.JobStats, now time.Time, limit uint64, disks bo
 	}
 	if p.Phase == model.PhaseDisks {
 		// libvirt gives no rate for mirrors: it follows from its own readings.
-		if p.DiskRate = r.diskRate(now, st.DiskProcessed); p.DiskRate > 0 {
+		if p.DiskRate = r.diskRate(now, st.DiskProcessed); p.DiskRate > 0 && now.Sub(r.disk[0].at) >= forecastAfter {
 			p.ETA = seconds(float64(p.DiskRemaining) / float64(p.DiskRate))
 		}
 		return p

@@ -51,3 +51,21 @@ func TestMemoryForecast(t *testing.T) {
 		})
 	}
 }
+
+// A copy that has just begun has a rate, and its end is not forecast by it yet.
+func TestNoForecastOfTheFirstMoment(t *testing.T) {
+	var r rates
+	began := time.Now()
+	eta := func(after time.Duration, done uint64) time.Duration {
+		st := virt.JobStats{DiskTotal: 100 << 20, DiskProcessed: done, DiskRemaining: 100<<20 - done}
+		return r.progress(st, began.Add(after), 0, true).ETA
+	}
+	for after, done := range []uint64{0, 50 << 20, 51 << 20} {
+		if got := eta(time.Duration(after)*time.Second, done); got != 0 {
+			t.Errorf("after %d s: %v", after, got)
+		}
+	}
+	if got := eta(forecastAfter, 55<<20); got == 0 {
+		t.Error("no forecast after the rate means something")
+	}
+}

@@ -16,6 +16,9 @@ const (
 	CommandTune     CommandKind = "tune"           // change the limits while it runs
 )
 
+// AbortedByUser is in the words about what a person has stopped.
+const AbortedByUser = "aborted by the user"
+
 // Command is one wish of a person for a job. A nil limit stays as it is.
 type Command struct {
 	Kind        CommandKind    `json:"kind"`

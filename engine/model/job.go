@@ -82,7 +82,7 @@ const (
 	PhaseWaiting PhaseStatus = "waiting"
 	PhaseActive  PhaseStatus = "active"
 	PhaseOK      PhaseStatus = "done"
-	PhaseFailed  PhaseStatus = "failed"
+	PhaseFailed  PhaseStatus = "failed" // or aborted; its detail says which
 	PhaseSkipped PhaseStatus = "skipped"
 )
 

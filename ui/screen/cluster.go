@@ -18,6 +18,12 @@ const (
 	paneJobs
 )
 
+// What Focus may be.
+const (
+	FocusNodes = Focus(paneNodes)
+	FocusVMs   = Focus(paneVMs)
+)
+
 // rowKey is what a row of the table of VMs is: one domain on one node.
 type rowKey struct {
 	uuid model.UUID
@@ -102,6 +108,9 @@ func (c *Cluster) Update(msg any) (Screen, []Intent) {
 		}
 	case Click:
 		c.click(m.X, m.Y)
+	case Focus:
+		c.focus = pane(m)
+		c.settle()
 	case Wheel:
 		c.scroll(m.Lines)
 	}

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"horcrux/ui/text"
@@ -12,7 +13,7 @@ import (
 // document is a text that can be scrolled and searched.
 type document struct {
 	plain, coloured []string
-	scroll          int
+	scroll, left    int // the first line and the first column that are shown
 	query           string
 	input           widget.Input
 	typing          bool
@@ -33,6 +34,54 @@ func (d document) move(id string, h int) (document, bool) {
 		d.scroll = l.Cursor
 	}
 	return d, ok
+}
+
+// wideStep is how far a document goes sideways with one key.
+const wideStep = 20
+
+// gutter is how many cells stand before a line.
+func (d document) gutter() int { return len(fmt.Sprint(len(d.plain))) + 3 }
+
+// sideways goes to the right, or left if by is less than nothing, as far as some
+// line goes on in a page of this width.
+func (d document) sideways(by, w int) document {
+	longest := 0
+	for _, l := range d.plain {
+		longest = max(longest, text.Width(l))
+	}
+	d.left = max(0, min(d.left+by, longest-(w-d.gutter())))
+	return d
+}
+
+// reveal goes sideways to where the hit is.
+func (d document) reveal(w int) document {
+	if d.at < 0 || d.at >= len(d.plain) || d.query == "" {
+		return d
+	}
+	line, q := strings.ToLower(d.plain[d.at]), strings.ToLower(d.query)
+	at := strings.Index(line, q)
+	if at < 0 {
+		return d
+	}
+	from, room := text.Width(line[:at]), w-d.gutter()
+	if to := from + text.Width(q); from < d.left || to > d.left+room {
+		d.left = 0
+		if to > room {
+			d = d.sideways(from-room/3, w)
+		}
+	}
+	return d
+}
+
+// part is what of a line is shown in so many cells; signs at its ends say that it
+// goes on there.
+func (d document) part(th *theme.Theme, line string, room int) string {
+	if d.left > 0 {
+		if line = text.From(line, d.left+1); line != "" {
+			line = th.Faint.Render(theme.SignBack) + line
+		}
+	}
+	return text.Cut(line, room)
 }
 
 func (d document) typed(m Typed, h int) document {
@@ -140,6 +189,10 @@ func (d document) view(th *theme.Theme, w, h int) string {
 			head = " " + th.Accent.Render("/"+text.Clean(d.query))
 		}
 		head += th.Muted.Render("  " + d.found())
+	case d.left > 0:
+		head += th.Muted.Render(fmt.Sprintf(", from column %d", d.left+1)) + th.Faint.Render("   < back, > further right")
+	case d.wider(from, to, w):
+		head += th.Faint.Render("   > more to the right, / searches, y copies")
 	default:
 		head += th.Faint.Render("   / searches, y copies")
 	}
@@ -148,9 +201,14 @@ func (d document) view(th *theme.Theme, w, h int) string {
 		line := d.coloured[i]
 		sign := " "
 		if i == d.at {
-			sign, line = th.Accent.Render(theme.SignCursor), th.Select.Render(text.Fit(d.plain[i], max(0, w-digits-3)))
+			sign, line = th.Accent.Render(theme.SignCursor), th.Select.Render(text.Fit(d.plain[i], max(text.Width(d.plain[i]), d.left+w-d.gutter())))
 		}
-		lines = append(lines, text.Cut(sign+th.Faint.Render(text.FitRight(fmt.Sprint(i+1), digits))+"  "+line, w))
+		lines = append(lines, text.Cut(sign+th.Faint.Render(text.FitRight(fmt.Sprint(i+1), digits))+"  "+d.part(th, line, w-d.gutter()), w))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// wider tells that one of the lines does not fit.
+func (d document) wider(from, to, w int) bool {
+	return slices.ContainsFunc(d.plain[from:to], func(l string) bool { return text.Width(l) > w-d.gutter() })
 }

@@ -1,12 +1,14 @@
 package screen
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
 	"horcrux/engine/event"
 	"horcrux/engine/model"
 	"horcrux/ui/bind"
+	"horcrux/ui/text"
 	"horcrux/ui/widget"
 )
 
@@ -164,21 +166,47 @@ func (s *Job) turn(lines int) {
 }
 
 func (s *Job) answered(m Answered) []Intent {
-	n, err := strconv.ParseUint(m.Value, 10, 32)
-	if err != nil {
-		return nil
-	}
 	c := model.Command{Kind: model.CommandTune}
 	switch m.ID {
 	case "bandwidth":
+		n, err := strconv.ParseUint(m.Value, 10, 32)
+		if err != nil {
+			return nil
+		}
 		c.Bandwidth = &n
 		return []Intent{Command{Job: s.id, Command: c, Done: name(s.job.VMName) + ": bandwidth " + bandwidthWord(n)}}
 	case "downtime":
-		d := time.Duration(n) * time.Millisecond
+		d, wrong := pauseOf(m.Value)
+		if wrong != "" {
+			return nil
+		}
 		c.MaxDowntime = &d
-		return []Intent{Command{Job: s.id, Command: c, Done: name(s.job.VMName) + ": pause of at most " + m.Value + " ms"}}
+		return []Intent{Command{Job: s.id, Command: c, Done: name(s.job.VMName) + ": pause of at most " + text.Duration(d)}}
 	}
 	return nil
+}
+
+// pausePrompt asks for the longest pause, as the page that began the move does.
+func (s *Job) pausePrompt() widget.Prompt {
+	begin := s.env.Defaults.MaxDowntime
+	if p := s.job.Plan; p != nil && p.Options.MaxDowntime > 0 {
+		begin = p.Options.MaxDowntime
+	}
+	return widget.Prompt{
+		Title: "longest pause", Hint: "how long the guest may stand still at the switch, like 900ms or 2s", Input: widget.Suggest(begin.String()),
+		Check: func(v string) string {
+			_, wrong := pauseOf(v)
+			return wrong
+		},
+	}
+}
+
+// pauseOf reads a pause; a bare number is of milliseconds.
+func pauseOf(v string) (time.Duration, string) {
+	if n, err := strconv.ParseUint(v, 10, 32); err == nil {
+		v = fmt.Sprintf("%dms", n)
+	}
+	return span(v, time.Millisecond, 2000*time.Second)
 }
 
 func (s *Job) do(id string) []Intent {
@@ -218,9 +246,7 @@ func (s *Job) do(id string) []Intent {
 		}
 		return []Intent{Enter{ID: "bandwidth", Prompt: BandwidthPrompt(now)}}
 	case "downtime":
-		p := BandwidthPrompt(0)
-		p.Title, p.Hint, p.Input = "longest pause", "milliseconds that the guest may stand still at the switch", widget.Suggest("900")
-		return []Intent{Enter{ID: "downtime", Prompt: p}}
+		return []Intent{Enter{ID: "downtime", Prompt: s.pausePrompt()}}
 	case "way-back":
 		return []Intent{OpenJob{s.back}}
 	case "vm":

@@ -240,7 +240,10 @@ func (s *Job) resultLines(w int, roomy bool) []string {
 		add("checks", words, th.Text)
 	}
 	times := []string{}
-	if r.Downtime > 0 {
+	switch {
+	case r.Downtime > 0 && !movesMemory(j):
+		times = append(times, "the guest was off for "+text.Duration(r.Downtime)+", and then booted")
+	case r.Downtime > 0:
 		times = append(times, "the guest stood still for "+text.Duration(r.Downtime))
 	}
 	if r.Duration > 0 {

@@ -271,7 +271,10 @@ func (s *Job) stops() []widget.Stop {
 		switch st.State {
 		case widget.StopFailed:
 			st.Note = "failed"
-			if stopped {
+			switch {
+			case strings.Contains(p.Detail, model.AbortedByUser):
+				st.Note = "aborted"
+			case stopped:
 				st.Note = "stopped"
 			}
 		case widget.StopSkipped:

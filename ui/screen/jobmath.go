@@ -165,7 +165,7 @@ func timeToGo(j model.Job) string {
 	case p.Diverging != "":
 		return "will not converge: " + name(p.Diverging)
 	case p.ETA > 0:
-		return "about " + text.Clock(p.ETA) + " to go"
+		return "about " + text.Clock(max(p.ETA, time.Second)) + " to go"
 	}
 	return ""
 }

@@ -12,6 +12,8 @@ type (
 	Do struct{ ID string }
 	// Opened is the first message of a page, once it is shown.
 	Opened struct{}
+	// Focus asks the first page to turn to one of its lists.
+	Focus int
 	// Typed is a key while Typing: its name, and its text if it has any.
 	Typed struct{ Key, Text string }
 	// Pasted is text pasted while Typing.

@@ -119,12 +119,37 @@ func (s *Migrate) ask() []Intent {
 			if v.Node == to {
 				continue
 			}
-			r := model.Request{VM: v.UUID, From: v.Node, To: to, Mode: s.mode, Options: s.options}
+			r := model.Request{VM: v.UUID, From: v.Node, To: to, Mode: s.modeOf(&v), Options: s.options}
 			s.plans[planKey{v.UUID, to}] = planned{asked: r, pending: true}
 			out = append(out, AskPlan{r})
 		}
 	}
 	return out
+}
+
+// modeOf is how a VM goes: one that is off has no other way.
+func (s *Migrate) modeOf(v *model.VM) model.Mode {
+	if isOff(v) {
+		return model.ModeOffline
+	}
+	return s.mode
+}
+
+// mixed names the VMs that are off, if others run.
+func (s *Migrate) mixed() string {
+	var off []model.VM
+	for i := range s.vms {
+		if isOff(&s.vms[i]) {
+			off = append(off, s.vms[i])
+		}
+	}
+	switch {
+	case len(off) == 0 || len(off) == len(s.vms) || s.mode == model.ModeOffline:
+		return ""
+	case len(off) == 1:
+		return name(off[0].Name) + " is off, goes by offline and stays off; the others by " + string(s.mode)
+	}
+	return namesOf(off) + " are off, go by offline and stay off; the others by " + string(s.mode)
 }
 
 // turn scrolls the details.

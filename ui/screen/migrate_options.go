@@ -71,7 +71,7 @@ var migrateOptions = []option{
 		id: "downtime", title: "downtime", modes: []model.Mode{model.ModeLive, model.ModeBlock}, hint: "the longest pause aimed at, like 900ms",
 		now: func(o model.Options) string { return text.Duration(o.MaxDowntime) },
 		set: func(o *model.Options, v string) (wrong string) {
-			o.MaxDowntime, wrong = span(v, time.Millisecond, 2000*time.Second)
+			o.MaxDowntime, wrong = pauseOf(v)
 			return wrong
 		},
 	},
@@ -245,7 +245,13 @@ func (s *Migrate) choices(w int) []string {
 	if p, ok := s.shown(); ok && p.plan.ModeReason != "" {
 		reason = name(p.plan.ModeReason)
 	}
-	lines := []string{text.Fit(mode, w), text.Fit("   "+text.Spaces(11)+th.Muted.Render(reason), w)}
+	if m := s.mixed(); m != "" {
+		reason = m
+	}
+	lines := []string{text.Fit(mode, w)}
+	for _, part := range text.Wrap(reason, max(10, w-15)) {
+		lines = append(lines, text.Spaces(14)+th.Muted.Render(part))
+	}
 	line, lead := label("o", "options"), text.Spaces(14)
 	used := text.Width(line)
 	for i, o := range offered(s.mode) {

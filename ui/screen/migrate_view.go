@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"horcrux/engine/model"
@@ -73,7 +74,7 @@ func (s *Migrate) targetView(w int) string {
 			if p.plan.CopyBytes == 0 {
 				copyBytes = "none"
 			}
-			if p.plan.Forecast > 0 {
+			if forecast = "no rate"; p.plan.Forecast > 0 {
 				forecast = text.Clock(p.plan.Forecast)
 			}
 		}
@@ -154,11 +155,10 @@ func (s *Migrate) details(w int) (left, right []string) {
 	}
 	if w >= 110 {
 		lw, rw := detailSides(w)
-		return s.findings(p.plan, title, lw), append(append(s.diskLines(p.plan, rw), ""), s.steps(p.plan, rw)...)
+		return s.findings(p.plan, title, lw), slices.Concat(s.diskLines(p.plan, rw), s.forecast(p.plan, rw), s.steps(p.plan, rw))
 	}
 	all := append(s.findings(p.plan, title, w), "")
-	all = append(append(all, s.diskLines(p.plan, w)...), "")
-	return append(all, s.steps(p.plan, w)...), nil
+	return slices.Concat(all, s.diskLines(p.plan, w), s.forecast(p.plan, w), s.steps(p.plan, w)), nil
 }
 
 func (s *Migrate) findings(p model.Plan, title string, w int) []string {
@@ -239,6 +239,30 @@ func (s *Migrate) diskLines(p model.Plan, w int) []string {
 		}
 	}
 	return lines
+}
+
+// forecast is how long it will take, between lines of air.
+func (s *Migrate) forecast(p model.Plan, w int) []string {
+	th := s.env.Theme
+	lines, lead := []string{""}, " "+th.Strong.Render("FORECAST")+"  "
+	for _, part := range text.Wrap(forecastWords(p), max(10, w-12)) {
+		lines = append(lines, lead+th.Muted.Render(part))
+		lead = text.Spaces(11)
+	}
+	return append(lines, "")
+}
+
+// forecastWords say what the forecast is made of, or why there is none.
+func forecastWords(p model.Plan) string {
+	switch {
+	case p.Forecast > 0 && p.Options.Bandwidth > 0:
+		return fmt.Sprintf("about %s, at no more than %s", text.Clock(p.Forecast), bandwidthWord(p.Options.Bandwidth))
+	case p.Forecast > 0:
+		return "about " + text.Clock(p.Forecast)
+	case p.CopyBytes+p.Memory == 0:
+		return "nothing is to be sent"
+	}
+	return "none: the rate shows once it moves; with a limit (b) there is one now"
 }
 
 func (s *Migrate) steps(p model.Plan, w int) []string {

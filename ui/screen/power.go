@@ -120,15 +120,35 @@ func (p powerAct) why(e *Env, vms []model.VM) string {
 	if p.class == bind.Typed && len(vms) > 1 {
 		return "one VM at a time"
 	}
-	for i := range vms {
-		if !p.fits(&vms[i]) {
-			if len(vms) == 1 {
-				return p.unfit
-			}
-			return name(vms[i].Name) + ": " + p.unfit
+	if some, others := p.split(vms); len(some) == 0 {
+		if len(others) > 1 {
+			return "none of the " + text.Count(len(others), "VM") + ": " + p.unfit
 		}
+		return p.unfit
 	}
 	return ""
+}
+
+// split parts VMs into those to which the act is done, and those that it has no
+// meaning for.
+func (p powerAct) split(vms []model.VM) (some, others []model.VM) {
+	for _, v := range vms {
+		if p.fits(&v) {
+			some = append(some, v)
+		} else {
+			others = append(others, v)
+		}
+	}
+	return some, others
+}
+
+// namesOf lists VMs by name.
+func namesOf(vms []model.VM) string {
+	names := make([]string, 0, len(vms))
+	for _, v := range vms {
+		names = append(names, name(v.Name))
+	}
+	return strings.Join(names, ", ")
 }
 
 // powerScope lists the acts on VMs for the help and the list of actions. Their
@@ -192,11 +212,15 @@ func power(e *Env, id string, vms []model.VM) (out []Intent, ok bool) {
 	if p.fits == nil || p.why(e, vms) != "" {
 		return nil, true
 	}
+	vms, others := p.split(vms)
 	then := Power{VMs: vms, Act: p.act}
-	if p.class == bind.Free {
+	if p.class == bind.Free && len(others) == 0 {
 		return []Intent{then}, true
 	}
 	q := widget.Confirm{Title: p.title + " " + subjectOf(vms) + "?", Facts: factsOf(e, vms), Lines: p.lines, Yes: p.title, No: "leave it"}
+	if len(others) > 0 {
+		q.Facts = append(q.Facts, widget.Fact{Label: "not", Value: namesOf(others) + ": " + p.unfit, Style: e.Theme.Muted})
+	}
 	if p.class == bind.Typed {
 		q.Type, q.Grave = name(vms[0].Name), true
 	}
@@ -219,11 +243,7 @@ func changedSince(now *Env, vms []model.VM, p powerAct) string {
 func factsOf(e *Env, vms []model.VM) []widget.Fact {
 	th := e.Theme
 	if len(vms) > 1 {
-		names := make([]string, 0, len(vms))
-		for _, v := range vms {
-			names = append(names, name(v.Name))
-		}
-		return []widget.Fact{{Label: "VMs", Value: strings.Join(names, ", "), Style: th.Strong}}
+		return []widget.Fact{{Label: "VMs", Value: namesOf(vms), Style: th.Strong}}
 	}
 	v := vms[0]
 	l := vmLook(e, v)
@@ -249,6 +269,11 @@ func actsMenu(e *Env, vms []model.VM) widget.Menu {
 		note := a.Help
 		if a.Class == bind.Typed {
 			note += ", wants the name typed"
+		}
+		if act, ok := strings.CutPrefix(a.ID, "power "); ok && len(vms) > 1 {
+			if some, others := findPower(model.PowerAct(act)).split(vms); len(others) > 0 && len(some) > 0 {
+				note = fmt.Sprintf("%d of %d: %s", len(some), len(vms), namesOf(some))
+			}
 		}
 		m.Items = append(m.Items, widget.Item{ID: a.ID, Title: a.Title, Key: key, Note: note, Disabled: a.Disabled})
 	}

@@ -316,6 +316,8 @@ func jobNote(e *Env, j model.Job) string {
 		return "enter, then c confirms or r rolls back"
 	case j.Result.Reason != "":
 		return name(j.Result.Reason)
+	case j.Result.Downtime > 0 && !movesMemory(j):
+		return "off for " + text.Duration(j.Result.Downtime)
 	case j.Result.Downtime > 0:
 		return "paused for " + text.Duration(j.Result.Downtime)
 	}

@@ -137,9 +137,9 @@ func (s *VM) Update(msg any) (Screen, []Intent) {
 			s.health = s.health.news(m, s.env.Now)
 		}
 	case Typed:
-		s.xml = s.xml.typed(m, s.body())
+		s.xml = s.xml.typed(m, s.body()).reveal(s.env.W)
 	case Pasted:
-		s.xml = s.xml.pasted(m.Text, s.body())
+		s.xml = s.xml.pasted(m.Text, s.body()).reveal(s.env.W)
 	case Wheel:
 		s.move(map[bool]string{true: "down", false: "up"}[m.Lines > 0], max(m.Lines, -m.Lines))
 	case Click:
@@ -250,7 +250,9 @@ func (s *VM) do(id string) []Intent {
 		s.turn(int(vmXML))
 		s.xml.typing = true
 	case "next-hit", "previous-hit":
-		s.xml = s.xml.hit(map[string]int{"next-hit": 1, "previous-hit": -1}[id], s.body())
+		s.xml = s.xml.hit(map[string]int{"next-hit": 1, "previous-hit": -1}[id], s.body()).reveal(s.env.W)
+	case "right", "left":
+		s.xml = s.xml.sideways(map[string]int{"right": wideStep, "left": -wideStep}[id], s.env.W)
 	case "revert", "delete":
 		return s.onSnapshot(id)
 	case "copy":
@@ -325,6 +327,8 @@ func (s *VM) Scope() bind.Scope {
 		{ID: "search", Keys: []string{"/"}, Title: "search", Help: "search in the XML", Group: "look", Rank: rank(s.page == vmXML, 2)},
 		{ID: "next-hit", Keys: []string{"n"}, Title: "next hit", Help: "next hit of the search", Group: "look", Rank: rank(s.page == vmXML && s.xml.query != "", 2), Disabled: noXML},
 		{ID: "previous-hit", Keys: []string{"N"}, Title: "previous hit", Help: "hit before", Group: "look", Disabled: noXML},
+		{ID: "right", Keys: []string{">"}, Title: "right", Help: "the rest of long lines of the XML", Group: "look", Disabled: noXML},
+		{ID: "left", Keys: []string{"<"}, Title: "left", Help: "back to the beginning of the lines", Group: "look", Disabled: noXML},
 		{ID: "again", Keys: []string{"r"}, Title: "refresh", Help: "ask the node anew, or make the checks again", Group: "look"},
 		{ID: "next-page", Keys: []string{"tab", "l", "right"}, Title: "page", Help: "next page", Group: "look", Rank: 3},
 		{ID: "previous-page", Keys: []string{"shift+tab", "h", "left"}, Show: "shift-tab", Title: "page back", Help: "page before", Group: "look"},

@@ -70,6 +70,9 @@ func Cut(s string, w int) string {
 	return ansi.Truncate(s, w, Ellipsis)
 }
 
+// From is what follows the first w cells of s, which may have colours.
+func From(s string, w int) string { return ansi.TruncateLeft(s, w, "") }
+
 // CutLeft returns s in at most w cells, keeping its end: for paths, whose end
 // tells more than their beginning.
 func CutLeft(s string, w int) string {

@@ -24,6 +24,7 @@ const (
 	Dark256
 	Light256
 	Sixteen
+	LightSixteen
 	Mono
 )
 
@@ -99,6 +100,10 @@ var palettes = map[Kind]tokens{
 	Sixteen: {
 		text: "", strong: "15", muted: "7", faint: "8", line: "8",
 		accent: "13", ok: "10", warn: "11", bad: "9", sel: "", selQuiet: "",
+	},
+	LightSixteen: { // bright ones and white cannot be read on white
+		text: "", strong: "0", muted: "8", faint: "8", line: "7",
+		accent: "5", ok: "2", warn: "3", bad: "1", sel: "", selQuiet: "",
 	},
 }
 

@@ -140,7 +140,7 @@ func (w *world) play(id model.JobID, p model.Plan) {
 		fail = model.CheckApp
 	}
 	if !w.tell(id, s.Events) {
-		w.tell(id, uitest.NewScript(time.Now()).Undo(from, "aborted by root", 6).Events)
+		w.tell(id, uitest.NewScript(time.Now()).Undo(from, model.AbortedByUser, 6).Events)
 		w.release(id, p.From)
 		return
 	}

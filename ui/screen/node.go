@@ -218,15 +218,15 @@ func (s *Node) Scope() bind.Scope {
 	} else {
 		why = cannotMove(s.env, vms)
 	}
-	word := "maintenance"
+	word, class := "maintenance", bind.Asked
 	if s.node.Maintenance != nil {
-		word = "end maintenance"
+		word, class = "end maintenance", bind.Free // M sets it again
 	}
 	sc := bind.Scope{
 		{ID: "open", Keys: []string{"enter"}, Title: "open", Help: "open the VM under the cursor", Group: "look", Rank: 1, Disabled: none},
 		{ID: "migrate", Keys: []string{"m"}, Title: "migrate", Help: "move the VM under the cursor", Group: "VM", Class: bind.Asked, Rank: 2, Disabled: why},
 		{ID: "all", Keys: []string{"x"}, Title: "where to", Help: "all VMs of this node, each with where it could go", Group: "VM", Disabled: none},
-		{ID: "maintenance", Keys: []string{"M"}, Title: word, Help: "mark that no VM is to be sent here, or take the mark away", Group: "node", Class: bind.Asked, Rank: 5},
+		{ID: "maintenance", Keys: []string{"M"}, Title: word, Help: "mark that no VM is to be sent here, or take the mark away", Group: "node", Class: class, Rank: 5},
 		{ID: "reconnect", Keys: []string{"t"}, Title: "reconnect", Help: "try to reach it now, and ask again what was declined", Group: "node"},
 		{ID: "again", Keys: []string{"r"}, Title: "refresh", Help: "ask the node anew", Group: "node"},
 		{ID: "next-page", Keys: []string{"tab", "l", "right"}, Title: "page", Help: "next page", Group: "look", Rank: 3},

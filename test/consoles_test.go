@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"horcrux/lab"
 )
 
 // waitsOn tells of the job that a mark on the domain says waits, from outside.
@@ -42,6 +44,7 @@ func (c *console) elsewhere(id string) (j job, ok bool) {
 // and each begins by itself when there is a place.
 func TestQueueOfTwoConsoles(t *testing.T) {
 	queueVMs(t)
+	ensure(t, lab.VMSpec{Name: "qoff", Node: "node3", State: lab.VMOff, Disks: []lab.DiskSpec{{SizeMiB: 128, FillMiB: 40}}})
 	gather(t, "node1", "q1", "q2", "q3")
 	one, two := newConsole(t, "parallel_per_node = 1"), newConsole(t, "parallel_per_node = 1")
 	first := one.start("q1", "node2")
@@ -99,11 +102,8 @@ func TestQueueOfTwoConsoles(t *testing.T) {
 
 	// Into the same target, from a node that is none of its own, while there is
 	// nothing of the VM on the target yet.
-	if _, err := the.Node("node3").Virsh(t.Context(), "destroy", "q2"); err != nil {
-		t.Fatal(err)
-	}
-	third := one.start("q2", "node2", "--mode", "offline", "--bandwidth", "1")
-	marked(t, "q2", "node3", third)
+	third := one.start("qoff", "node2", "--mode", "offline", "--bandwidth", "1")
+	marked(t, "qoff", "node3", third)
 	second = two.start("q1", "node2", "--bandwidth", "0")
 	two.reach(second, "queued")
 	until(t, "it says whose move it waits for", 30*time.Second, func() bool {
@@ -113,9 +113,7 @@ func TestQueueOfTwoConsoles(t *testing.T) {
 	one.must(0, "abort", third, "--yes")
 	two.reach(second, "done")
 	unmarked(t, "q1", "node2")
-	if _, err := the.Node("node3").Virsh(t.Context(), "start", "q2"); err != nil {
-		t.Fatal(err)
-	}
+	unmarked(t, "qoff", "node3")
 }
 
 // A console that is gone for good does not keep the others waiting by the mark

@@ -21,7 +21,7 @@ func boundFor(c model.Cluster, p model.Plan) []model.NodeName {
 	var also []model.NodeName
 	for _, v := range c.VMs {
 		m := v.Mark
-		if m == nil || m.Ours || m.To != p.To || m.Role != model.RoleWaiting && m.Role != model.RoleMoving {
+		if m == nil || m.Ours || m.To != p.To || !m.Active() {
 			continue
 		}
 		if v.Node != p.From && v.Node != p.To && !slices.Contains(also, v.Node) && len(also) < mostAlso {

@@ -62,6 +62,14 @@ func volumeXML(d model.DiskPlan) (string, error) {
 
 // Mark writes our marker on the domain, on what runs and on what is defined.
 func (e *End) Mark(ctx context.Context, m migrate.Mark) error {
+	xml, err := markXML(m)
+	if err != nil {
+		return err
+	}
+	return e.setMark(ctx, xml)
+}
+
+func markXML(m migrate.Mark) (string, error) {
 	doc := etree.NewDocument()
 	el := doc.CreateElement("job")
 	for _, a := range [][2]string{
@@ -79,7 +87,7 @@ func (e *End) Mark(ctx context.Context, m migrate.Mark) error {
 		}
 	}
 	if !m.Since.IsZero() {
-		el.CreateAttr("since", m.Since.UTC().Format(time.RFC3339))
+		el.CreateAttr("since", m.Since.UTC().Format(time.RFC3339Nano))
 	}
 	if m.Beat > 0 {
 		el.CreateAttr("beat", strconv.FormatUint(m.Beat, 10))
@@ -90,11 +98,7 @@ func (e *End) Mark(ctx context.Context, m migrate.Mark) error {
 	if m.Autostart {
 		el.CreateAttr("autostart", "on")
 	}
-	xml, err := doc.WriteToString()
-	if err != nil {
-		return err
-	}
-	return e.setMark(ctx, xml)
+	return doc.WriteToString()
 }
 
 // ReadMark reads the mark on the domain, without a job if there is none.

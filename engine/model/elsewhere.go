@@ -9,7 +9,7 @@ func (c Cluster) Elsewhere() []Job {
 	var out []Job
 	for _, v := range c.VMs {
 		m := v.Mark
-		if m == nil || m.Ours || m.Job == "" || m.Role != RoleWaiting && m.Role != RoleMoving {
+		if m == nil || m.Ours || !m.Active() {
 			continue
 		}
 		j := Job{

@@ -46,6 +46,11 @@ type Mark struct {
 	Ours bool `json:"ours,omitempty"`
 }
 
+// Active tells that a move waits or is under way, by the mark.
+func (m Mark) Active() bool {
+	return m.Job != "" && (m.Role == RoleWaiting || m.Role == RoleMoving)
+}
+
 // Whose says in words whose move a mark is of.
 func (m Mark) Whose() string {
 	s := "job " + string(m.Job)

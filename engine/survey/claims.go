@@ -58,7 +58,7 @@ func Claims(ctx context.Context, n *fleet.Node) ([]Claim, error) {
 				return err
 			}
 			m := virt.ParseMark(element)
-			if m.Job == "" || m.Role != model.RoleWaiting && m.Role != model.RoleMoving {
+			if !m.Active() {
 				return nil
 			}
 			mu.Lock()

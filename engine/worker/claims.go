@@ -38,7 +38,7 @@ const (
 // the limits are a courtesy, and two moves of one VM are kept apart elsewhere.
 type claims struct {
 	p       *process
-	mark    model.Mark // as it was last written, without a job before that
+	beat    uint64 // that the mark was last written with
 	written time.Time
 	looked  time.Time
 	said    string // the last complaint
@@ -139,11 +139,11 @@ func (c *claims) show(ctx context.Context, at host) error {
 		return nil
 	}
 	next := migrate.Signed(model.RoleWaiting, c.p.journal.View(), c.p.plan(), own, machine())
-	next.Beat = c.mark.Beat + 1
+	next.Beat = c.beat + 1
 	if err := at.Mark(ctx, next); err != nil {
 		return err
 	}
-	c.mark, c.written = next, time.Now()
+	c.beat, c.written = next.Beat, time.Now()
 	return nil
 }
 

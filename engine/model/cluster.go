@@ -65,6 +65,15 @@ type Pool struct {
 	Available uint64 `json:"available"` // bytes
 }
 
+// HoldsFiles tells that its volumes are files in its directory.
+func (p Pool) HoldsFiles() bool {
+	switch p.Type {
+	case "dir", "fs", "netfs", "":
+		return true
+	}
+	return false
+}
+
 // DomainState is the state of a domain on one host. Unknown, Missing
 // and Unreachable are ours; the others are libvirt's.
 type DomainState string

@@ -177,7 +177,7 @@ func poolFor(pools []model.Pool, dir, name string) (model.Pool, bool) {
 	var found model.Pool
 	ok := false
 	for _, p := range pools {
-		if path.Clean(p.Path) != dir || name != "" && p.Name != name || !holdsFiles[p.Type] {
+		if path.Clean(p.Path) != dir || name != "" && p.Name != name || !p.HoldsFiles() {
 			continue
 		}
 		if p.Active {
@@ -187,9 +187,6 @@ func poolFor(pools []model.Pool, dir, name string) (model.Pool, bool) {
 	}
 	return found, ok
 }
-
-// holdsFiles are the pool types whose volumes are files.
-var holdsFiles = map[string]bool{"dir": true, "fs": true, "netfs": true, "": true}
 
 // decideBlock copies onto a device that is proved to be another one, has the
 // same size, and holds nothing. Copying a device onto itself, or onto data,

@@ -8,9 +8,6 @@ import (
 	"horcrux/engine/model"
 )
 
-// filePools are the types of pools whose volumes are files in one directory.
-var filePools = []string{"dir", "fs", "netfs"}
-
 // Locate finds the files of disks that a definition names as volumes of a pool:
 // from then on such a disk has the type and the source of a file, and its Pool
 // and Volume. It goes by the directory of the pool, as its list of volumes
@@ -28,7 +25,7 @@ func (c *Conn) Locate(ctx context.Context, d *Domain) error {
 			if err != nil && !IsCode(err, CodeNoStoragePool) {
 				return err
 			}
-			if err == nil && slices.Contains(filePools, p.Type) && path.IsAbs(p.Path) {
+			if err == nil && p.HoldsFiles() && path.IsAbs(p.Path) {
 				dir = path.Clean(p.Path)
 			}
 			dirs[x.Pool] = dir

@@ -202,21 +202,54 @@ func (w *watch) why(ctx context.Context, err error) error {
 		}
 		return w.asked
 	}
+	within := targetEndsWithin
+	if errors.Is(err, virt.ErrLost) {
+		within = 0 // of the target nothing is known by that
+	}
 	err = fmt.Errorf("the copy from %s to %s failed: %w", w.job.plan.From, to, err)
 	if w.job.byRelay() {
 		if broke := w.job.Relay.Err(); broke != nil {
-			err = fmt.Errorf("%w; %w", err, broke)
+			err, within = fmt.Errorf("%w; %w", err, broke), 0
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
-	switch st, lookErr := w.job.Target.Status(ctx); {
+	switch st, lookErr := w.targetEnds(ctx, within); {
 	case lookErr != nil:
 		return fmt.Errorf("%w; %s does not answer", err, to)
 	case !st.Live():
 		return fmt.Errorf("%w; the QEMU that was receiving the VM on %s is gone", err, to)
 	}
 	return err
+}
+
+// A copy that broke off because the target's QEMU ended is known on the source
+// first. Told to drop what came in before it has noticed, the target's libvirt
+// forgets why its QEMU ended. The guest runs on at the source meanwhile.
+const (
+	targetEndsWithin = 2 * time.Second
+	targetEndsPoll   = 50 * time.Millisecond
+)
+
+// targetEnds waits for a moment whether the target's copy ends by itself.
+func (w *watch) targetEnds(ctx context.Context, within time.Duration) (model.DomainStatus, error) {
+	end := time.NewTimer(within)
+	defer end.Stop()
+	tick := time.NewTicker(targetEndsPoll)
+	defer tick.Stop()
+	for {
+		st, err := w.job.Target.Status(ctx)
+		if err != nil || !st.Live() {
+			return st, err
+		}
+		select {
+		case <-tick.C:
+		case <-end.C:
+			return st, nil
+		case <-ctx.Done():
+			return st, nil
+		}
+	}
 }
 
 func (w *watch) silentTarget(ctx context.Context) bool {

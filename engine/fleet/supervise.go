@@ -9,20 +9,23 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"horcrux/engine/model"
+	"horcrux/engine/pulse"
 	"horcrux/engine/transport"
 	"horcrux/engine/virt"
 )
 
 // A host without power is shown unreachable within sshInterval + sshTimeout. The
 // intervals are a little longer than the one at which the figures of nodes are read
-// in a big cluster (four seconds), so that those are the sign of life.
+// in a big cluster (three seconds), so that those are the sign of life. Where none
+// are read, the answer of libvirt is, which comes before SSH is asked for one.
 const (
-	sshInterval = 4500 * time.Millisecond
-	sshTimeout  = 5500 * time.Millisecond
+	sshInterval = 5 * time.Second
+	sshTimeout  = 5 * time.Second
 
 	rpcInterval = 4500 * time.Millisecond
 	rpcLate     = 2 * time.Second // then the node is busy
 	rpcTimeout  = 8 * time.Second // then its daemon is down
+	rpcSlack    = rpcInterval / 16
 
 	// openTimeout bounds an attempt to open libvirt over a living login, unless
 	// more patience is asked for.
@@ -149,8 +152,8 @@ func (n *Node) watch(ctx context.Context, client *transport.Client, conn *virt.C
 		case <-t.C:
 		}
 		// Whoever reads figures has heard the heart beat.
-		if left := rpcInterval - conn.Silence(); left > 0 {
-			t.Reset(left)
+		if left := rpcInterval - conn.Silence(); left > rpcSlack {
+			t.Reset(pulse.Together(left, rpcSlack))
 			continue
 		}
 		if err := n.heartbeat(ctx, conn); err != nil {

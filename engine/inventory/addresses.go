@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"horcrux/engine/model"
+	"horcrux/engine/pulse"
 	"horcrux/engine/virt"
 )
 
@@ -36,7 +37,7 @@ func (w *watcher) addresses(ctx context.Context, conn *virt.Conn) {
 		if asked > 0 {
 			w.touched(w.matters())
 		}
-		if !pause(ctx, addressEach, w.guests) {
+		if !pause(ctx, pulse.Together(addressEach, addressEach/8), w.guests) {
 			return
 		}
 	}

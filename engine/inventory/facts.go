@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"horcrux/engine/model"
+	"horcrux/engine/pulse"
 	"horcrux/engine/virt"
 )
 
@@ -64,7 +65,7 @@ func (w *watcher) facts(ctx context.Context, conn *virt.Conn) {
 		if noSets || noStart || !late && w.uncounted() {
 			rest = hintEach
 		}
-		if !pause(ctx, rest, w.look) || !pause(ctx, soonest, nil) {
+		if !pause(ctx, pulse.Together(rest, rest/8), w.look) || !pause(ctx, soonest, nil) {
 			return
 		}
 	}

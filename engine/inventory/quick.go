@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"horcrux/engine/model"
+	"horcrux/engine/pulse"
 	"horcrux/engine/virt"
 )
 
@@ -74,7 +75,7 @@ func (w *watcher) due(now time.Time) (q question, wait time.Duration) {
 		if left <= every/8 {
 			return true
 		}
-		wait = min(wait, left)
+		wait = min(wait, pulse.Together(left, every/8))
 		return false
 	}
 	if left := w.retryAt.Sub(now); left > 0 {

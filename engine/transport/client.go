@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"horcrux/engine/pulse"
 )
 
 // Client is a login on one server. All methods may be called from any
@@ -220,14 +222,15 @@ func (c *Client) Probe(ctx context.Context) error {
 func (c *Client) KeepAlive(interval, timeout time.Duration) {
 	t := time.NewTimer(interval)
 	defer t.Stop()
+	slack := interval / 16
 	for {
 		select {
 		case <-c.done:
 			return
 		case <-t.C:
 		}
-		if left := interval - c.line.silence(); left > 0 {
-			t.Reset(left)
+		if left := interval - c.line.silence(); left > slack {
+			t.Reset(pulse.Together(left, slack))
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)

@@ -36,7 +36,7 @@ LABTEST = HORCRUX=$(abspath $(BIN)) HORCRUX_LAB_RELEASE=$(RELEASE) $(GO) test -t
 # What the second lab does, all of it with VMs of its own making; and what is too
 # long, or needs a better QEMU, for every run.
 CASES := ^(TestAccept|TestCrash|TestRelay|TestBehindANode|TestPathSSH|TestNotLetIn|TestMovedOn|TestTransientComesBack|TestSavedState|TestOtherMedium|TestKinds|TestRefused.*|TestG4.*|TestG5.*|TestF13TheLimitHolds.*|TestD2.*|TestF12BlockDevice|TestABusyDisk|TestPostCopy|TestPostCopyUnattended|TestPostCopySourceDies|TestB3.*|TestD6.*|TestE6.*|TestE10.*|TestG1Three.*|TestG3Another.*|TestI4.*|TestI5.*)$$
-LONG  := ^(TestQueueOfALostConsole|TestTheConsoleIsCutOffForAMinute|TestPostCopyGoesOnAfterTheNetworkBroke)$$
+LONG  := ^(TestTheHardDeadline|TestQueueOfALostConsole|TestTheConsoleIsCutOffForAMinute|TestPostCopyGoesOnAfterTheNetworkBroke)$$
 
 # Real hosts, real migrations. Needs root; installs what is missing, starts
 # labs of its own beside any other, and removes them again.

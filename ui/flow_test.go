@@ -197,6 +197,17 @@ func TestConfirmAndRollback(t *testing.T) {
 	}
 }
 
+// TestTheConsoleOfAMovedVM: who is to confirm a move may look inside first, while
+// the acts of the life cycle are the move's.
+func TestTheConsoleOfAMovedVM(t *testing.T) {
+	c := uitest.World(uitest.Epoch)
+	c.VMs[0].Job = "web01-node2-7f3a"
+	d := drive(t, c, nil).press("/").typed("web01").press("enter", "a").sees("shut down", "not now: a move has hold of web01")
+	if s := d.screen(); !strings.Contains(s, "its serial console") {
+		t.Errorf("the console is refused:\n%s", s)
+	}
+}
+
 // TestSettle: what a lost process left is settled by a key, after a question.
 func TestSettle(t *testing.T) {
 	withJob(t, func(s *uitest.Script) *uitest.Script { return s.Copy("node1", "node2", 1, 0.5) }).press("s").sees("settle: not now")

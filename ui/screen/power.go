@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"horcrux/engine/model"
@@ -112,6 +113,25 @@ func cannotTouch(e *Env, vms []model.VM) string {
 	return ""
 }
 
+// cannotWatch says why nobody can sit at the console of VMs now. A move is no
+// reason: who is to confirm one wants to look inside first.
+func cannotWatch(e *Env, vms []model.VM) string {
+	if len(vms) > 1 {
+		return "one VM at a time"
+	}
+	vms = slices.Clone(vms)
+	for i := range vms {
+		vms[i].Job = ""
+	}
+	switch why := cannotTouch(e, vms); {
+	case why != "":
+		return why
+	case !isLive(&vms[0]):
+		return "it does not run"
+	}
+	return ""
+}
+
 // why says what stands against the act on VMs; empty if nothing does.
 func (p powerAct) why(e *Env, vms []model.VM) string {
 	if w := cannotTouch(e, vms); w != "" {
@@ -168,10 +188,7 @@ func powerScope(e *Env, vms []model.VM) bind.Scope {
 	if one == "" && len(vms) != 1 {
 		one = "one VM at a time"
 	}
-	console := one
-	if console == "" && !isLive(&vms[0]) {
-		console = "it does not run"
-	}
+	console := cannotWatch(e, vms)
 	return append(
 		s,
 		bind.Action{ID: "snapshot", Show: "a n", Title: "snapshot", Help: "take a snapshot", Group: group, Class: bind.Asked, Disabled: one},

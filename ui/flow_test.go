@@ -206,6 +206,11 @@ func TestTheConsoleOfAMovedVM(t *testing.T) {
 	if s := d.screen(); !strings.Contains(s, "its serial console") {
 		t.Errorf("the console is refused:\n%s", s)
 	}
+	s, began := at(func(s *uitest.Script) *uitest.Script {
+		return s.Copy("node1", "node2", 1, 1).Switch("node1", "node2", "")
+	})
+	j := uitest.Fold(move("web01-node2-7f3a", 1, "web01", "node1", "node2", began), s.Events)
+	drive(t, c, []model.Job{j}).press("/").typed("web01").press("enter", "a").sees("not now: its move waits to be confirmed")
 }
 
 // TestSettle: what a lost process left is settled by a key, after a question.

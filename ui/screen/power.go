@@ -103,6 +103,9 @@ func cannotTouch(e *Env, vms []model.VM) string {
 		case v.Arriving:
 			return name(v.Name) + " on " + name(v.Node) + " is being built by a move"
 		case v.Job != "":
+			if j, ok := e.Anyones(v.Job); ok && j.State == model.JobAwaiting {
+				return "its move waits to be confirmed"
+			}
 			return "a move has hold of " + name(v.Name)
 		case busy:
 			return name(v.Name) + ": " + name(v.Node) + " has not answered the last act yet"

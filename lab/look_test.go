@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 func TestParseBeats(t *testing.T) {
@@ -53,7 +54,8 @@ func TestCheckBeats(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
-	// Each word is a sample, each letter a copy that ran in it; a dot is none.
+	// Each word is a sample, each letter a copy that ran in it; a dot is none. In
+	// capitals it did no more than a paused one may.
 	for _, c := range []struct {
 		script string
 		bad    bool
@@ -67,12 +69,20 @@ func TestVerdict(t *testing.T) {
 		{"a b a", true},
 		{"a . b . . a", true},
 		{"a b bc c b", true},
+		{"a b A b", false},
+		{"a a . b bA b", false},
+		{"a b bA bA b", true},
+		{"a b A B", false},
 	} {
 		var samples []Sample
 		for _, word := range strings.Fields(c.script) {
 			s := Sample{At: time.Unix(int64(len(samples)), 0)}
 			for _, r := range strings.Trim(word, ".") {
-				s.Running = append(s.Running, Copy{Node: string(r), PID: int(r)})
+				ran := 5 * time.Millisecond
+				if unicode.IsUpper(r) {
+					ran = 1100 * time.Microsecond
+				}
+				s.Running = append(s.Running, Copy{Node: string(r), PID: int(unicode.ToLower(r)), Ran: ran})
 			}
 			samples = append(samples, s)
 		}

@@ -216,7 +216,8 @@ func (c *Client) Probe(ctx context.Context) error {
 	return nil
 }
 
-// KeepAlive asks for a sign of life once nothing was heard for interval, and ends
+// KeepAlive asks for a sign of life once nothing was heard for interval, or a
+// sixteenth less where other timers end then, and ends
 // the connection when none comes within timeout. It returns when the connection
 // is gone.
 func (c *Client) KeepAlive(interval, timeout time.Duration) {

@@ -130,8 +130,8 @@ func (d *desk) AcceptHostKey(ctx context.Context, e *transport.HostKeyError) (bo
 // HostKeyLines says what to compare before a host's key is accepted.
 func HostKeyLines(e *transport.HostKeyError) []string {
 	return []string{
-		"The key of " + e.Host + " is not known:",
-		e.KeyType + " " + e.Fingerprint,
+		"The key of " + e.Host + " is not known. Its kind is " + e.KeyType + ", its fingerprint:",
+		e.Fingerprint, // on a line of its own: it is compared by eye
 		"Compare it with what the host's own console shows: ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub",
 		"If it is the same, it is written to known_hosts and not asked about again.",
 	}

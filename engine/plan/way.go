@@ -134,22 +134,23 @@ func dataPathRule(f *facts) []model.Finding {
 		}
 		return one(pass(id, title, "from %s to %s over TCP; %s", f.src.Name, f.dst.Name, f.wayWhy))
 	}
+	through := "the data would go through this machine: " + f.wayWhy // after the reason, which is what a narrow screen shows
 	for _, side := range []struct {
 		host      HostFacts
 		direction string
 	}{{f.src, "remote"}, {f.dst, "local"}} {
 		h := side.host
 		if h.User != "" && h.User != "root" {
-			return one(fail(id, title, fmt.Sprintf("through this machine (%s), and that needs a login as root: sockets that user %s makes on %s are not QEMU's to use", f.wayWhy, h.User, h.Name),
+			return one(fail(id, title, fmt.Sprintf("it needs a login as root: sockets that user %s makes on %s are not QEMU's to use; %s", h.User, h.Name, through),
 				fmt.Sprintf("log in to %s as root, or open the ports 49152 to 49215 between the nodes and use --path direct", h.Name)))
 		}
 		if why := h.Forward.forbids(side.direction); why != "" {
-			return one(fail(id, title, fmt.Sprintf("through this machine (%s), and sshd on %s does not carry connections of sockets: it has %s", f.wayWhy, h.Name, why),
+			return one(fail(id, title, fmt.Sprintf("sshd on %s has %s and does not carry connections of sockets; %s", h.Name, why, through),
 				fmt.Sprintf("set AllowStreamLocalForwarding and AllowTcpForwarding to yes, at least for Match User root, in sshd_config of %s, or open the ports 49152 to 49215 between the nodes", h.Name)))
 		}
 	}
 	if f.r.Options.Policy == model.PolicyPostCopy && f.r.Mode == model.ModeLive && f.vm.Status.State != model.StatePaused {
-		return one(fail(id, title, fmt.Sprintf("through this machine (%s), and post-copy must not depend on it: should it lose a node, a guest would stand still in between two", f.wayWhy),
+		return one(fail(id, title, "post-copy must not depend on this machine: should it lose a node, a guest would stand still in between two; "+through,
 			"--policy suspend or abort; or --path direct"))
 	}
 	return one(pass(id, title, "from %s through this machine to %s; %s", f.src.Name, f.dst.Name, f.wayWhy))

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -54,6 +55,7 @@ type login struct {
 	failed  map[string]bool // keys that could not sign
 	again   bool            // there are others to try
 	used    []string        // challenges that were answered, by ID
+	waited  time.Duration   // for a person, all in all
 	agent   net.Conn
 
 	agentClient agent.ExtendedAgent
@@ -90,9 +92,20 @@ func (l *login) next(ctx *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	return ssh.PublicKeysCallback(l.signers), nil
 }
 
-func (l *login) unlock(file string, encrypted []byte) (ssh.Signer, error) {
+// waits stops the clock until what it returns is called.
+func (l *login) waits() func() {
 	l.pause()
-	defer l.resume()
+	since := time.Now()
+	return func() {
+		l.resume()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.waited += time.Since(since)
+	}
+}
+
+func (l *login) unlock(file string, encrypted []byte) (ssh.Signer, error) {
+	defer l.waits()()
 	s, err := l.keys.unlock(l.ctx, file, encrypted)
 	if err != nil {
 		l.complain(err)
@@ -131,8 +144,7 @@ func (l *login) answer(c Challenge) ([]string, error) {
 	l.mu.Lock()
 	again := slices.Contains(l.used, id)
 	l.mu.Unlock()
-	l.pause()
-	defer l.resume()
+	defer l.waits()()
 	a, err := l.keys.answer(l.ctx, c, again)
 	if err != nil {
 		l.complain(err)
@@ -148,8 +160,7 @@ func (l *login) answer(c Challenge) ([]string, error) {
 
 // acceptHostKey asks about a server that is not known.
 func (l *login) acceptHostKey(e *HostKeyError) error {
-	l.pause()
-	defer l.resume()
+	defer l.waits()()
 	return l.keys.acceptHostKey(l.ctx, l.target, e)
 }
 

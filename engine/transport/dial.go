@@ -176,6 +176,13 @@ func (l *login) classify(err error) error {
 	for _, t := range l.trouble {
 		refused = refused || errors.Is(err, t) || strings.Contains(text, t.Error())
 	}
+	if !refused && l.waited > time.Second {
+		return &Error{
+			Doing: "log in to", Where: where(l.target), Class: ErrLost, Err: err,
+			Hint: fmt.Sprintf("that was after a wait of %v for an answer, and sshd ends a login after its LoginGraceTime, 2 minutes unless it is set; it is tried again",
+				l.waited.Round(time.Second)),
+		}
+	}
 	if !refused {
 		return &Error{Doing: "reach", Where: where(l.target), Class: ErrUnreachable, Err: err}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -514,5 +515,19 @@ func TestMaxSessions(t *testing.T) {
 	defer cancel()
 	if _, err := c.Exec(ctx, []string{"true"}, nil); !errors.Is(err, ErrSessions) || !strings.Contains(err.Error(), "MaxSessions") {
 		t.Error(err)
+	}
+}
+
+// A server that did not wait for a person is not one that nobody reaches.
+func TestServerThatDidNotWait(t *testing.T) {
+	target := Target{Name: "node1", Host: "192.0.2.1", Port: 22}
+	for _, c := range []struct {
+		waited time.Duration
+		class  error
+	}{{0, ErrUnreachable}, {2 * time.Minute, ErrLost}} {
+		err := (&login{target: target, waited: c.waited}).classify(io.EOF)
+		if !errors.Is(err, c.class) || strings.Contains(err.Error(), "after a wait of 2m0s") != (c.waited > 0) {
+			t.Errorf("after %v: %v", c.waited, err)
+		}
 	}
 }

@@ -121,14 +121,28 @@ func Spaces(n int) string {
 	return strings.Repeat(" ", n)
 }
 
-// Wrap breaks s into lines of at most w cells, between words where it can.
+// Private characters that stand for - and / while a word is not to be broken there.
+var (
+	keep   = strings.NewReplacer("-", "\uf8f0", "/", "\uf8f1")
+	unkeep = strings.NewReplacer("\uf8f0", "-", "\uf8f1", "/")
+)
+
+// Wrap breaks s into lines of at most w cells, between words where it can: what
+// is to be copied, a command or a path, stays whole. A word that is wider than
+// that is broken, at a - or a / if it has one.
 func Wrap(s string, w int) []string {
 	if w <= 0 || s == "" {
 		return nil
 	}
-	lines := strings.Split(ansi.Wrap(s, w, " -/"), "\n")
+	words := strings.Split(s, " ")
+	for i, word := range words {
+		if ansi.StringWidth(word) <= w {
+			words[i] = keep.Replace(word)
+		}
+	}
+	lines := strings.Split(ansi.Wrap(strings.Join(words, " "), w, " -/"), "\n")
 	for i, l := range lines {
-		lines[i] = Cut(strings.TrimRight(l, " "), w)
+		lines[i] = Cut(strings.TrimRight(unkeep.Replace(l), " "), w)
 	}
 	return lines
 }

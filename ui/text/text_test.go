@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestClean(t *testing.T) {
@@ -93,5 +94,15 @@ func TestBlocks(t *testing.T) {
 	}
 	if got := Justify("a long left side", "right", 12); Width(got) != 12 || !strings.HasSuffix(got, "  right") {
 		t.Fatalf("%q", got)
+	}
+}
+
+func TestWrapKeepsWhatIsCopied(t *testing.T) {
+	got := Wrap("run: ssh-keygen -R web-1 -f /etc/ssh/known_hosts", 22)
+	if diff := cmp.Diff([]string{"run: ssh-keygen -R", "web-1 -f", "/etc/ssh/known_hosts"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := Wrap("in /var/lib/libvirt/images", 12); len(got) != 3 || got[2] != "images" {
+		t.Errorf("%q", got)
 	}
 }

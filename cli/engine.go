@@ -152,18 +152,22 @@ func findVM(c model.Cluster, what string) (model.VM, error) {
 	return model.VM{}, usage("%q names several VMs: say %s", what, strings.Join(all, " or "))
 }
 
+// noVM is the user's mistake only where every node has been seen.
 func noVM(c model.Cluster, what string) error {
 	var down []string
 	for _, n := range c.Nodes {
-		if n.State != model.NodeUp && n.State != model.NodeBusy {
-			down = append(down, fmt.Sprintf("%s is %s", n.Name, n.State))
+		if n.State == model.NodeUp || n.State == model.NodeBusy {
+			continue
+		}
+		down = append(down, fmt.Sprintf("%s is %s", n.Name, n.State))
+		if n.Reason != "" {
+			down[len(down)-1] += ": " + n.Reason
 		}
 	}
-	msg := fmt.Sprintf("no VM %q on any node that answers", what)
-	if len(down) > 0 {
-		msg += " (" + strings.Join(down, ", ") + ")"
+	if len(down) == 0 {
+		return usage("no VM %q on any node: see horcrux vms", what)
 	}
-	return usage("%s: see horcrux vms", msg)
+	return fmt.Errorf("no VM %q on any node that answers, and not all do; nothing was changed\n  %s\n  horcrux doctor says what to do", what, strings.Join(down, "\n  "))
 }
 
 // findNode checks that a node is in the cluster.

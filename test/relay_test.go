@@ -28,6 +28,25 @@ func parted(t *testing.T, ssh bool) {
 	}
 }
 
+// forwarding sets AllowTcpForwarding of a host's sshd for the rest of a test.
+func forwarding(t *testing.T, n *lab.Node, to string) {
+	t.Helper()
+	set := func(ctx context.Context, to string) error {
+		if _, err := n.Exec(ctx, "sed", "-i", "s/^AllowTcpForwarding .*/AllowTcpForwarding "+to+"/", "/etc/ssh/sshd_config"); err != nil {
+			return err
+		}
+		return n.Restart(ctx, lab.SSHD)
+	}
+	if err := set(t.Context(), to); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := set(context.Background(), "yes"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // noSockets checks that no folder or socket of a relay is left on any host.
 func noSockets(t *testing.T) {
 	t.Helper()
@@ -106,6 +125,36 @@ func TestRelay(t *testing.T) {
 			judged(id, stop)
 		})
 	}
+	t.Run("sshd forwards nothing", func(t *testing.T) {
+		for _, n := range the.Nodes {
+			forwarding(t, n, "no")
+		}
+		for _, mode := range []string{"live", "block"} {
+			from, err := s.owner(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			args := []string{"--mode", mode, "--parallel", "2"}
+			if o := c.run(append([]string{"plan", s.Name, "--to", other(from)}, args...)...); o.code != 0 || !strings.Contains(o.out, "AllowTcpForwarding no, so commands there carry them") {
+				t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
+			}
+			stop := observe(s)
+			defer stop()
+			id, o := c.move(s, other(from), args...)
+			if o.code != 0 {
+				t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
+			}
+			if at, err := s.owner(t.Context()); at == from || err != nil {
+				t.Errorf("it is on %s: %v", at, err)
+			}
+			judged(id, stop)
+			for _, n := range the.Nodes {
+				if out, err := n.Exec(t.Context(), "sh", "-c", "pgrep -af 'run/libvirt/qemu/[h]orcrux-' || :"); err != nil || out != "" {
+					t.Errorf("%s still runs %s (%v)", n.Name, out, err)
+				}
+			}
+		}
+	})
 	t.Run("direct", func(t *testing.T) {
 		from, _ := s.owner(t.Context())
 		c.must(3, "migrate", s.Name, "--to", other(from), "--yes", "--path", "direct")

@@ -274,15 +274,6 @@ func (n *Node) DialUnix(ctx context.Context, path string) (net.Conn, error) {
 	return client.DialUnix(ctx, path)
 }
 
-// Reaches tells whether the host gets through to host:port over TCP.
-func (n *Node) Reaches(ctx context.Context, address string) (transport.Reach, string) {
-	client, err := n.loggedIn(ctx)
-	if err != nil {
-		return transport.ReachUnknown, err.Error()
-	}
-	return client.Reaches(ctx, address)
-}
-
 // Login opens an SSH connection of the caller's own, who closes it: for what
 // would fill the shared one, whose signs of life must not wait behind it.
 func (n *Node) Login(ctx context.Context) (*transport.Client, error) {

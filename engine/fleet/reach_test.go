@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -41,4 +42,25 @@ func TestReachesSSHOnce(t *testing.T) {
 			t.Errorf("after a while: %v, %d knocks", got, knocks)
 		}
 	})
+}
+
+func TestJudgeKnock(t *testing.T) {
+	const line = "bash: connect: %\nbash: line 1: /dev/tcp/192.0.2.1/22: %\n"
+	for _, c := range []struct {
+		code int
+		said string
+		want transport.Reach
+	}{
+		{0, "", transport.ReachYes},
+		{124, "", transport.ReachNo},
+		{1, "Connection refused", transport.ReachRefused},
+		{1, "No route to host", transport.ReachNo},
+		{1, "Network is unreachable", transport.ReachNo},
+		{127, "", transport.ReachUnknown},
+		{1, "\x1b[2J", transport.ReachUnknown},
+	} {
+		if got, words := judgeKnock(c.code, strings.ReplaceAll(line, "%", c.said)); got != c.want || words == "" || strings.Contains(words, "\x1b") {
+			t.Errorf("%d %q: %v, %q", c.code, c.said, got, words)
+		}
+	}
 }

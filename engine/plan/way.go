@@ -24,6 +24,8 @@ type ForwardFact struct {
 	TCP, Stream string
 	// Disabled is DisableForwarding.
 	Disabled bool
+	// NoCommands: there is nothing that could carry connections in its stead.
+	NoCommands bool
 }
 
 // forbids tells why sshd would not forward in a direction, "local" towards the
@@ -135,25 +137,31 @@ func dataPathRule(f *facts) []model.Finding {
 		return one(pass(id, title, "from %s to %s over TCP; %s", f.src.Name, f.dst.Name, f.wayWhy))
 	}
 	through := "the data would go through this machine: " + f.wayWhy // after the reason, which is what a narrow screen shows
+	notes := ""
 	for _, side := range []struct {
 		host      HostFacts
 		direction string
 	}{{f.src, "remote"}, {f.dst, "local"}} {
 		h := side.host
+		why := h.Forward.forbids(side.direction)
 		if h.User != "" && h.User != "root" {
 			return one(fail(id, title, fmt.Sprintf("it needs a login as root: sockets that user %s makes on %s are not QEMU's to use; %s", h.User, h.Name, through),
 				fmt.Sprintf("log in to %s as root, or open the ports 49152 to 49215 between the nodes and use --path direct", h.Name)))
 		}
-		if why := h.Forward.forbids(side.direction); why != "" {
-			return one(fail(id, title, fmt.Sprintf("sshd on %s has %s and does not carry connections of sockets; %s", h.Name, why, through),
-				fmt.Sprintf("set AllowStreamLocalForwarding and AllowTcpForwarding to yes, at least for Match User root, in sshd_config of %s, or open the ports 49152 to 49215 between the nodes", h.Name)))
+		switch {
+		case why == "":
+		case h.Forward.NoCommands:
+			return one(fail(id, title, fmt.Sprintf("sshd on %s has %s and does not carry connections of sockets, and neither perl nor python3 is there to do it; %s", h.Name, why, through),
+				fmt.Sprintf("install perl or python3 on %s, or set AllowStreamLocalForwarding and AllowTcpForwarding to yes, at least for Match User root, in its sshd_config", h.Name)))
+		default:
+			notes += fmt.Sprintf("; sshd on %s has %s, so commands there carry them", h.Name, why)
 		}
 	}
 	if f.r.Options.Policy == model.PolicyPostCopy && f.r.Mode == model.ModeLive && f.vm.Status.State != model.StatePaused {
 		return one(fail(id, title, "post-copy must not depend on this machine: should it lose a node, a guest would stand still in between two; "+through,
 			"--policy suspend or abort; or --path direct"))
 	}
-	return one(pass(id, title, "from %s through this machine to %s; %s", f.src.Name, f.dst.Name, f.wayWhy))
+	return one(pass(id, title, "from %s through this machine to %s; %s%s", f.src.Name, f.dst.Name, f.wayWhy, notes))
 }
 
 func notReached(f *facts, id, title string) model.Finding {

@@ -68,11 +68,13 @@ func TestWayOfTheData(t *testing.T) {
 		{"ssh without an address", all(ssh, func(in *input) { in.dst.MigrateAddr = "" }), model.PathSSH, model.Fail, "none is known"},
 		{"ssh and post-copy", all(ssh, func(in *input) { in.r.Options.Policy = model.PolicyPostCopy }), model.PathSSH, model.Fail, "post-copy"},
 		{"not root", all(relay, func(in *input) { in.dst.User = "ops" }), model.PathRelay, model.Fail, "user ops makes on node2"},
-		{"source listens not", all(cut, func(in *input) { in.src.Forward.Stream = "local" }), model.PathRelay, model.Fail, "sshd on node1"},
+		{"source listens not", all(cut, func(in *input) { in.src.Forward.Stream = "local" }), model.PathRelay, model.Pass, "sshd on node1 has AllowStreamLocalForwarding local, so commands"},
+		{"source cannot", all(cut, func(in *input) { in.src.Forward = ForwardFact{Stream: "local", NoCommands: true} }), model.PathRelay, model.Fail, "sshd on node1"},
 		{"source listens", all(cut, func(in *input) { in.src.Forward = ForwardFact{TCP: "all", Stream: "remote"} }), model.PathRelay, model.Pass, ""},
-		{"target connects not", all(cut, func(in *input) { in.dst.Forward.TCP = "no" }), model.PathRelay, model.Fail, "AllowTcpForwarding no"},
+		{"target connects not", all(cut, func(in *input) { in.dst.Forward.TCP = "no" }), model.PathRelay, model.Pass, "AllowTcpForwarding no"},
+		{"target has not what it takes", all(cut, func(in *input) { in.dst.Forward.NoCommands = true }), model.PathRelay, model.Pass, "no answer"},
 		{"target connects", all(cut, func(in *input) { in.dst.Forward = ForwardFact{TCP: "local", Stream: "yes"} }), model.PathRelay, model.Pass, ""},
-		{"all off", all(cut, func(in *input) { in.dst.Forward.Disabled = true }), model.PathRelay, model.Fail, "DisableForwarding"},
+		{"all off", all(cut, func(in *input) { in.dst.Forward = ForwardFact{Disabled: true, NoCommands: true} }), model.PathRelay, model.Fail, "DisableForwarding"},
 		{"post-copy", all(cut, func(in *input) { in.r.Options.Policy = model.PolicyPostCopy }), model.PathRelay, model.Fail, "post-copy"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

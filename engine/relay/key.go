@@ -12,9 +12,10 @@ import (
 )
 
 // inScript is what the key of a move may run on the target.
-//
+var inScript = inHead + joinScript
+
 //go:embed in.sh
-var inScript string
+var inHead string
 
 // keyDir is root's folder beside that of the sockets.
 func keyDir(job model.JobID) string { return model.RelayDir(job) + ".key" }

@@ -3,9 +3,9 @@
 //
 // On the target QEMU listens on sockets in a folder that only it and root may
 // enter. On the source sshd listens on sockets of the same names, and each
-// connection that QEMU or libvirt opens there is carried to its namesake. The
-// connections are separate from those that control the move, so that a full
-// line does not hold up an abort.
+// connection that QEMU or libvirt opens there is carried to its namesake. Where
+// sshd forwards no sockets, commands do. The connections are separate from those
+// that control the move, so that a full line does not hold up an abort.
 //
 // It buffers no more than one block a direction: a side that does not take its
 // data holds up the other one, as TCP would.
@@ -119,7 +119,7 @@ func (r *Relay) Login(ctx context.Context) error {
 		}
 		return fmt.Errorf("cannot open the connections that carry the data: %w", err)
 	}
-	r.use(lines[0], lines[1])
+	r.use(loggedIn(r.src, lines[0]), loggedIn(r.dst, lines[1]))
 	return nil
 }
 

@@ -19,14 +19,12 @@ const (
 	// them from below, so nothing listens here that a stray connection could
 	// disturb; a firewall that lets the range through answers for all of it.
 	reachPort = "49215"
-	// reachWithin lets a first packet be lost: the second is sent after 1 s.
-	reachWithin = 3 * time.Second
 )
 
 // reach asks the source's sshd, by one of its two ways, to open a connection to the
 // target.
 func reach(ctx context.Context, by func(context.Context, string) (transport.Reach, string), dst *fleet.Node, port string) plan.ReachFact {
-	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+	ctx, cancel := context.WithTimeout(ctx, 2*fleet.ReachWithin)
 	defer cancel()
 	at := net.JoinHostPort(dst.MigrateAddress(), port)
 	switch r, words := by(ctx, at); r {
@@ -36,7 +34,7 @@ func reach(ctx context.Context, by func(context.Context, string) (transport.Reac
 		// At the port of moves nobody listens; where sshd should be, somebody must.
 		return plan.ReachFact{Tried: true, Reached: port == reachPort, Refused: true, Detail: words + " at " + at}
 	case transport.ReachNo:
-		return plan.ReachFact{Tried: true, Detail: fmt.Sprintf("%s from %s within %s", words, at, reachWithin)}
+		return plan.ReachFact{Tried: true, Detail: fmt.Sprintf("%s from %s within %s", words, at, fleet.ReachWithin)}
 	default:
 		return plan.ReachFact{Detail: words}
 	}
@@ -55,7 +53,7 @@ const (
 // and takes one connection, with which nothing is done. What cannot be found out
 // that way stays as it was.
 func heard(ctx context.Context, src, dst *fleet.Node, was plan.ReachFact) plan.ReachFact {
-	ctx, cancel := context.WithTimeout(ctx, listenFor+reachWithin)
+	ctx, cancel := context.WithTimeout(ctx, listenFor+fleet.ReachWithin)
 	defer cancel()
 	ended := make(chan int, 1)
 	go func() {
@@ -88,15 +86,17 @@ func heard(ctx context.Context, src, dst *fleet.Node, was plan.ReachFact) plan.R
 }
 
 // forwardScript prints what sshd has in force for the user and the address of
-// this login. It changes nothing and takes no data but the user's name.
+// this login, and whether nothing is there that could do it in its stead. It
+// changes nothing and takes no data but the user's name.
 const forwardScript = `set -- "$1" "${SSH_CONNECTION%% *}"
+` + joins + ` || echo nocommands yes
 d=$(command -v sshd || echo /usr/sbin/sshd)
 "$d" -T -C "user=$1,host=$2,addr=$2" 2>/dev/null | grep -Ei '^(allowtcpforwarding|allowstreamlocalforwarding|disableforwarding) '`
 
 // forward asks what a node's sshd allows; what cannot be found out is tried when
 // it is needed.
 func forward(ctx context.Context, n *fleet.Node) plan.ForwardFact {
-	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+	ctx, cancel := context.WithTimeout(ctx, fleet.ReachWithin)
 	defer cancel()
 	res, err := n.Exec(ctx, []string{"sh", "-c", forwardScript, "horcrux", n.User()}, nil)
 	if err != nil {
@@ -121,10 +121,15 @@ func readForward(text string) plan.ForwardFact {
 			f.Stream = value
 		case "disableforwarding":
 			f.Disabled = value == "yes"
+		case "nocommands":
+			f.NoCommands = value == "yes"
 		}
 	}
 	return f
 }
+
+// joins tells whether a node has what joins a socket with a login.
+const joins = `{ perl -MSocket -e 1 2>/dev/null || command -v python3 >/dev/null || [ -x /usr/libexec/platform-python ]; }`
 
 // Scripts that print what a node lacks to be the source or the target of SSH
 // from node to node, or to have a VM with an emulated TPM. They change nothing and take no data.
@@ -132,7 +137,7 @@ const (
 	lacksScript = `for t in ssh systemd-socket-activate flock; do command -v "$t" >/dev/null || echo "$t"; done`
 	tpmScript   = `for t in swtpm swtpm_setup swtpm_ioctl; do command -v "$t" >/dev/null || echo "$t"; done`
 	joinsScript = `command -v flock >/dev/null || echo flock
-perl -MSocket -e 1 2>/dev/null || command -v python3 >/dev/null || [ -x /usr/libexec/platform-python ] || echo "perl or python3"
+` + joins + ` || echo "perl or python3"
 a=${SSH_CONNECTION%% *}
 d=$(command -v sshd || echo /usr/sbin/sshd)
 "$d" -T -C "user=root,host=$a,addr=$a" 2>/dev/null | grep -qxiE 'pubkeyauthentication no|authorizedkeysfile none' && echo "logins by key"
@@ -141,7 +146,7 @@ exit 0`
 
 // lacks asks a node for what is missing; what cannot be found out is tried.
 func lacks(ctx context.Context, n *fleet.Node, script string) []string {
-	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+	ctx, cancel := context.WithTimeout(ctx, fleet.ReachWithin)
 	defer cancel()
 	res, err := n.Exec(ctx, []string{"sh", "-c", script, "horcrux"}, nil)
 	if err != nil {

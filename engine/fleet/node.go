@@ -275,9 +275,14 @@ func (n *Node) DialUnix(ctx context.Context, path string) (net.Conn, error) {
 }
 
 // Login opens an SSH connection of the caller's own, who closes it: for what
-// would fill the shared one, whose signs of life must not wait behind it.
+// would fill the shared one, whose signs of life must not wait behind it. It goes
+// to the address that the shared one was answered at first.
 func (n *Node) Login(ctx context.Context) (*transport.Client, error) {
-	c, err := transport.Dial(ctx, n.target, n.keys)
+	to := n.target
+	if w, ok := n.Way(); ok {
+		to = to.First(w.Address)
+	}
+	c, err := transport.Dial(ctx, to, n.keys)
 	if err != nil {
 		return nil, err
 	}

@@ -449,6 +449,14 @@ func TestSeveralAddresses(t *testing.T) {
 	if c.Target().Port != target.Port {
 		t.Errorf("%+v", c.Target())
 	}
+	// What answered can be asked first; nothing is lost by it.
+	again := dead.First(target.Address())
+	if again.Port != target.Port || len(again.Others) != 1 || again.Others[0].Port != dead.Port || again.Others[0].Others != nil {
+		t.Errorf("%+v", again)
+	}
+	if got := dead.First("192.0.2.9:22"); got.Port != dead.Port || len(got.Others) != 1 {
+		t.Errorf("%+v", got)
+	}
 	// A wrong key is an answer: the next address is not tried.
 	_, other := newKey(t)
 	wrong := filepath.Join(t.TempDir(), "known_hosts")

@@ -51,6 +51,19 @@ func (t Target) Address() string { return net.JoinHostPort(t.Host, strconv.Itoa(
 // all are the ways to the server, best first.
 func (t Target) all() []Target { return append([]Target{t}, t.Others...) }
 
+// First puts the way at an address, if it is one of them, before the others.
+func (t Target) First(address string) Target {
+	ways := t.all()
+	i := slices.IndexFunc(ways, func(w Target) bool { return w.Address() == address })
+	if i <= 0 {
+		return t
+	}
+	first := ways[i]
+	ways[0].Others = nil
+	first.Jump, first.Others = t.Jump, slices.Delete(ways, i, i+1)
+	return first
+}
+
 // maxJumps bounds a chain, which may come from files that refer to each other.
 const maxJumps = 64
 

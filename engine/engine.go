@@ -91,7 +91,7 @@ func Open(cfg config.Config, o Options) (*Engine, error) {
 		o.Prompter = e.desk
 	}
 	e.maintenance, e.book = maintenance.Open(o.StateDir), newLogbook(o.StateDir)
-	e.secret = &remembering{ask: o.Prompter}
+	e.secret = &remembering{ask: o.Prompter, trusted: e.trust}
 	fo := fleet.Options{Only: o.Only, Turns: e.store.LoginsDir(), Log: e.heard, Begin: o.Begin}
 	if o.Prompter != nil {
 		fo.Prompter = e.secret

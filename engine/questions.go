@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"horcrux/engine/audit"
 	"horcrux/engine/model"
 	"horcrux/engine/transport"
 )
@@ -162,6 +163,7 @@ func (e *Engine) Reconnect(node model.NodeName) error {
 // nobody to ask, need not. It is handed over on the process's standard input.
 type remembering struct {
 	ask     transport.Prompter
+	trusted func(*transport.HostKeyError) error // before a key is written down
 	mu      sync.Mutex
 	have    map[string]string
 	answers map[string][]string
@@ -197,9 +199,21 @@ func (r *remembering) Answers(ctx context.Context, c transport.Challenge) ([]str
 	return a, nil
 }
 
-// AcceptHostKey asks; what is accepted is in known_hosts.
+// AcceptHostKey asks; what is accepted is in known_hosts, and in the audit log.
 func (r *remembering) AcceptHostKey(ctx context.Context, e *transport.HostKeyError) (bool, error) {
-	return r.ask.AcceptHostKey(ctx, e)
+	yes, err := r.ask.AcceptHostKey(ctx, e)
+	if err != nil || !yes {
+		return false, err
+	}
+	if err := r.trusted(e); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// trust writes into the audit log that a person accepted a host's key.
+func (e *Engine) trust(k *transport.HostKeyError) error {
+	return e.Act(audit.Entry{Act: "accept-host-key", Node: k.Host, Detail: k.KeyType + " " + k.Fingerprint}, func() error { return nil })
 }
 
 func (r *remembering) all() (passphrases map[string]string, answers map[string][]string) {

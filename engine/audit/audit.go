@@ -39,8 +39,8 @@ type Entry struct {
 	Seq  uint64    `json:"seq"`
 	Time time.Time `json:"time"`
 	Actor
-	// Act is what was done: migrate, abort, tune, confirm, rollback, recover, or
-	// one of the life cycle of a VM (start, shutdown, …).
+	// Act is what was done: migrate, abort, tune, confirm, rollback, recover, one
+	// of the life cycle of a VM (start, shutdown, …), or accept-host-key.
 	Act  string `json:"act"`
 	Job  string `json:"job,omitempty"`
 	VM   string `json:"vm,omitempty"` // name, or UUID

@@ -98,37 +98,39 @@ func TestRelay(t *testing.T) {
 		}
 		judged(id, stop)
 	}
+	// moves sends it over, and sees that the plan says this of the way.
+	moves := func(t *testing.T, way, mode string, more ...string) {
+		t.Helper()
+		from, err := s.owner(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		args := append([]string{"--mode", mode}, more...)
+		if o := c.run(append([]string{"plan", s.Name, "--to", other(from)}, args...)...); o.code != 0 || !strings.Contains(o.out, way) {
+			t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
+		}
+		if mode == "offline" {
+			s.boots++
+		}
+		stop := observe(s)
+		defer stop()
+		id, o := c.move(s, other(from), args...)
+		if o.code != 0 {
+			t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
+		}
+		if at, err := s.owner(t.Context()); at == from || err != nil {
+			t.Errorf("it is on %s: %v", at, err)
+		}
+		if mode != "offline" && !slices.Contains(c.records(id), "relayed") {
+			t.Errorf("records: %v", c.records(id))
+		}
+		judged(id, stop)
+	}
 	t.Run("killed", killed)
-	for _, mode := range []string{"live", "online", "block", "offline"} {
-		t.Run(mode, func(t *testing.T) {
-			from, err := s.owner(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			args := []string{"--mode", mode}
-			if mode == "live" {
-				args = append(args, "--parallel", "2")
-			}
-			if o := c.run(append([]string{"plan", s.Name, "--to", other(from)}, args...)...); o.code != 0 || !strings.Contains(o.out, from+" through this machine to ") {
-				t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
-			}
-			if mode == "offline" {
-				s.boots++
-			}
-			stop := observe(s)
-			defer stop()
-			id, o := c.move(s, other(from), args...)
-			if o.code != 0 {
-				t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
-			}
-			if at, err := s.owner(t.Context()); at == from || err != nil {
-				t.Errorf("it is on %s: %v", at, err)
-			}
-			if mode != "offline" && !slices.Contains(c.records(id), "relayed") {
-				t.Errorf("records: %v", c.records(id))
-			}
-			judged(id, stop)
-		})
+	const through = " through this machine to "
+	t.Run("live", func(t *testing.T) { moves(t, through, "live", "--parallel", "2") })
+	for _, mode := range []string{"online", "block", "offline"} {
+		t.Run(mode, func(t *testing.T) { moves(t, through, mode) })
 	}
 	t.Run("sshd forwards nothing", func(t *testing.T) {
 		for _, n := range the.Nodes {
@@ -136,24 +138,7 @@ func TestRelay(t *testing.T) {
 		}
 		killed(t)
 		for _, mode := range []string{"live", "block"} {
-			from, err := s.owner(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			args := []string{"--mode", mode, "--parallel", "2"}
-			if o := c.run(append([]string{"plan", s.Name, "--to", other(from)}, args...)...); o.code != 0 || !strings.Contains(o.out, "AllowTcpForwarding no, so commands there carry them") {
-				t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
-			}
-			stop := observe(s)
-			defer stop()
-			id, o := c.move(s, other(from), args...)
-			if o.code != 0 {
-				t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
-			}
-			if at, err := s.owner(t.Context()); at == from || err != nil {
-				t.Errorf("it is on %s: %v", at, err)
-			}
-			judged(id, stop)
+			moves(t, "AllowTcpForwarding no, so commands there carry them", mode, "--parallel", "2")
 			for _, n := range the.Nodes {
 				// What ends a command kills it for good 5 s later.
 				until(t, "end of the commands on "+n.Name, 20*time.Second, func() bool {

@@ -21,19 +21,26 @@ func TestBenchRelay(t *testing.T) {
 	s := testify(t, lab.VMSpec{Name: "brelay", Disks: []lab.DiskSpec{{SizeMiB: 640, FillMiB: 512}}})
 	stopAfter(t, s.Name)
 	c := newConsole(t)
-	var ours, pipe []time.Duration
-	for range pairs() {
-		from, to := ends(t, s)
-		pipe = append(pipe, byPipe(t, s, from, to))
-		id, o := c.move(s, to, "--path", "relay")
-		if o.code != 0 {
-			t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
-		}
-		ours = append(ours, c.phaseTook(id, "disks"))
-	}
 	mib := func(d time.Duration) float64 { return 512 / d.Seconds() }
-	figure(t, "mirror of 512 MiB through this machine", "%s (%.0f MiB/s), a pipe of ssh through it %s (%.0f MiB/s), rate against it %.2f",
-		median(ours).Round(10*time.Millisecond), mib(median(ours)), median(pipe).Round(10*time.Millisecond), mib(median(pipe)), ratio(median(pipe), median(ours)))
+	measure := func(what string) {
+		var ours, pipe []time.Duration
+		for range pairs() {
+			from, to := ends(t, s)
+			pipe = append(pipe, byPipe(t, s, from, to))
+			id, o := c.move(s, to, "--path", "relay")
+			if o.code != 0 {
+				t.Fatalf("exit code %d: %s%s", o.code, o.out, o.errOut)
+			}
+			ours = append(ours, c.phaseTook(id, "disks"))
+		}
+		figure(t, what, "%s (%.0f MiB/s), a pipe of ssh through it %s (%.0f MiB/s), rate against it %.2f",
+			median(ours).Round(10*time.Millisecond), mib(median(ours)), median(pipe).Round(10*time.Millisecond), mib(median(pipe)), ratio(median(pipe), median(ours)))
+	}
+	measure("mirror of 512 MiB through this machine")
+	for _, n := range the.Nodes {
+		forwarding(t, n, "no")
+	}
+	measure("the same, where sshd forwards no sockets")
 }
 
 // byPipe carries the image as an admin would between hosts that do not reach

@@ -50,7 +50,6 @@ type starter interface {
 type stream interface {
 	net.Conn
 	CloseWrite() error
-	Stderr() string
 }
 
 // loggedIn is a connection to a node, with others as they are needed.
@@ -216,14 +215,6 @@ type command struct {
 	stream
 	of    *forwarded
 	login starter
-}
-
-func (c *command) Read(b []byte) (int, error) {
-	n, err := c.stream.Read(b)
-	if said := c.stream.Stderr(); errors.Is(err, io.EOF) && said != "" {
-		err = errors.New(virt.Clean(said))
-	}
-	return n, err
 }
 
 // Close hangs up.

@@ -67,7 +67,7 @@ func (s *shell) Start(_ context.Context, argv []string) (stream, error) {
 		argv[i] = strings.ReplaceAll(argv[i], s.name, s.real)
 	}
 	cmd := exec.CommandContext(context.Background(), argv[0], argv[1:]...) //nolint:gosec // the package's own
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = append(os.Environ(), s.env...), theirs, theirs, (*complaints)(r)
+	cmd.Env, cmd.Stdin, cmd.Stdout = append(os.Environ(), s.env...), theirs, theirs
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -82,23 +82,6 @@ func (s *shell) Start(_ context.Context, argv []string) (stream, error) {
 type running struct {
 	*net.UnixConn
 	ended chan struct{}
-	mu    sync.Mutex
-	said  bytes.Buffer
-}
-
-// complaints is where a command's standard error goes.
-type complaints running
-
-func (c *complaints) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.said.Write(b)
-}
-
-func (r *running) Stderr() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.said.String()
 }
 
 // forbidden is a relay between two folders of this machine, whose sshd forwards

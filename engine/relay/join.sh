@@ -2,6 +2,7 @@
 # and a line of why it is not.
 # The end of what the socket says ends it all, as ssh(1) cannot hand on that one direction
 # is over; where $2 is given, sshd can, if it talks to us through a socket.
+export LC_ALL=C # or perl complains of locales that are not there
 if perl -MSocket -e 1 2>/dev/null; then
 	exec perl -e '
 use Socket;

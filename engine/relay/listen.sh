@@ -2,6 +2,7 @@
 # socket $2, which is root's alone. It says l when it waits, c for a
 # connection, and x and a line of why when it cannot go on.
 umask 077
+export LC_ALL=C # or perl complains of locales that are not there
 if perl -MSocket -e 1 2>/dev/null; then
 	exec perl -e '
 use Socket;

@@ -52,6 +52,7 @@ type Tunnel struct {
 	from      *transport.Client
 	listeners []*listener
 	closed    bool
+	noise     []string // what the shells of both say at every login
 }
 
 // listener is a command on the source that waits at one socket.
@@ -179,7 +180,23 @@ func (t *Tunnel) knock(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w; %s", what, err, next)
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for line := range strings.Lines(string(res.Stderr)) {
+		if line = virt.Clean(strings.TrimSpace(line)); line != "" {
+			t.noise = append(t.noise, line)
+		}
+	}
 	return nil
+}
+
+// news is what was said less what the shells say at every login, of a locale
+// that is not there perhaps: whoever listens for trouble does not mean that.
+func news(said string, noise []string) string {
+	for _, n := range noise {
+		said = strings.ReplaceAll(said, n, "")
+	}
+	return strings.TrimSpace(said)
 }
 
 var errClosed = errors.New("the way from node to node is closed")
@@ -341,7 +358,7 @@ func (t *Tunnel) Err() error {
 		return fmt.Errorf("the SSH connection to %s that watched over the data is gone: %w", t.src.Name(), t.from.Err())
 	}
 	for _, l := range t.listeners {
-		said := virt.Clean(l.stream.Stderr())
+		said := news(virt.Clean(l.stream.Stderr()), t.noise)
 		select {
 		case <-l.gone:
 			if !t.closed {

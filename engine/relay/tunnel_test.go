@@ -124,3 +124,15 @@ func TestWordsOfSockets(t *testing.T) {
 		}
 	}
 }
+
+func TestNoiseOfShellsIsNoTrouble(t *testing.T) {
+	noise := []string{"bash: warning: setlocale: LC_ALL: cannot change locale (xx)", "welcome"}
+	for said, want := range map[string]string{
+		"": "", noise[0]: "", noise[0] + " welcome " + noise[0]: "",
+		noise[0] + " cannot open the socket of the move": "cannot open the socket of the move",
+	} {
+		if got := news(said, noise); got != want {
+			t.Errorf("%q: %q", said, got)
+		}
+	}
+}

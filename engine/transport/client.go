@@ -35,6 +35,7 @@ type Client struct {
 	hostname string
 	sockets  []string
 	denied   []string
+	noise    [][]byte // lines of stderr that come with every command
 }
 
 var (
@@ -200,6 +201,7 @@ func (c *Client) Probe(ctx context.Context) error {
 	if r.Code != 0 {
 		return nil
 	}
+	c.learnNoise(r.Stderr)
 	var sockets, denied []string
 	for _, l := range lines[1:min(len(lines), 9)] {
 		// Nothing but these names is taken from a host.

@@ -69,6 +69,7 @@ func (c *Client) Exec(ctx context.Context, argv []string, stdin io.Reader) (Resu
 	var more [2]bool
 	r.Stdout, more[0] = out.take()
 	r.Stderr, more[1] = errs.take()
+	r.Stderr = c.news(r.Stderr)
 	r.Truncated = more[0] || more[1]
 	if exit != nil {
 		r.Code = exit.ExitStatus()
@@ -171,7 +172,7 @@ func (p *Process) Close() error {
 // Stderr is what the command has complained of so far.
 func (p *Process) Stderr() string {
 	b, _ := p.stderr.take()
-	return printable(string(b))
+	return printable(string(p.client.news(b)))
 }
 
 // LocalAddr and RemoteAddr are those of the SSH connection.

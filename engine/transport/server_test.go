@@ -34,6 +34,8 @@ type testServer struct {
 	configure func(*ssh.ServerConfig)
 	// maxSessions is as sshd's, 0 for no limit.
 	maxSessions int
+	// noise is what its shell complains of before each command.
+	noise string
 
 	mu       sync.Mutex
 	refused  int
@@ -278,6 +280,7 @@ func (s *testServer) session(n ssh.NewChannel) {
 		cmd.WaitDelay = time.Second
 		in, _ := cmd.StdinPipe()
 		cmd.Stdout, cmd.Stderr = ch, ch.Stderr()
+		_, _ = io.WriteString(ch.Stderr(), s.noise)
 		go func() {
 			io.Copy(in, ch)
 			in.Close()

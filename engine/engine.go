@@ -370,6 +370,7 @@ func (e *Engine) start(ctx context.Context, p model.Plan, sendsBack model.JobID)
 func (e *Engine) order(p worker.Purpose, id model.JobID) worker.Order {
 	o := worker.Order{Purpose: p, StateDir: e.store.Root(), Job: id, By: Who(e.opt.Env), Who: audit.Who(e.opt.Env), Config: e.cfg}
 	o.Passphrases, o.Answers = e.secret.all()
+	o.Answered = e.fleet.Answered()
 	return o
 }
 

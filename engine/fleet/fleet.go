@@ -27,6 +27,9 @@ type Options struct {
 	// Turns is a folder in which all processes agree on how many logins to a server
 	// are under way at a time; empty if they need not.
 	Turns string
+	// Answered are addresses at which nodes answered another process: the first
+	// login goes there first.
+	Answered map[model.NodeName]string
 	// Only limits the fleet to some nodes of the configuration; empty is all.
 	Only []model.NodeName
 }
@@ -55,7 +58,7 @@ func Open(cfg config.Config, o Options) *Fleet {
 			continue
 		}
 		n := newNode(cfg, nc, keys, f.bell, o.Log)
-		n.patience = o.Patience
+		n.patience, n.answered = o.Patience, o.Answered[name]
 		f.nodes = append(f.nodes, n)
 		f.byName[name] = n
 		after := turn(len(f.nodes) - 1)
@@ -98,4 +101,15 @@ func (f *Fleet) Changed() <-chan struct{} { return f.bell.next() }
 func (f *Fleet) Close() {
 	f.cancel()
 	f.wg.Wait()
+}
+
+// Answered are the addresses at which nodes that have several answer now.
+func (f *Fleet) Answered() map[model.NodeName]string {
+	all := make(map[model.NodeName]string)
+	for _, n := range f.nodes {
+		if w, ok := n.Way(); ok && len(n.target.Others) > 0 {
+			all[n.name] = w.Address
+		}
+	}
+	return all
 }

@@ -71,6 +71,24 @@ func TestDownNodesSaySo(t *testing.T) {
 	}
 }
 
+// Where another process was answered is where the first login goes.
+func TestAnsweredGoesFirst(t *testing.T) {
+	f := Open(dead(config.Node{Name: "two", Address: "127.0.0.1:1", Addresses: []string{"127.0.0.1:2"}}),
+		Options{Answered: map[model.NodeName]string{"two": "127.0.0.1:2"}})
+	defer f.Close()
+	n, _ := f.Node("two")
+	var down *DownError
+	if _, err := n.Poll(t.Context()); !errors.As(err, &down) {
+		t.Fatal(err)
+	}
+	if at := [2]int{strings.Index(down.Reason, "127.0.0.1:2"), strings.Index(down.Reason, "127.0.0.1:1)")}; at[0] < 0 || at[1] < at[0] {
+		t.Error(down.Reason)
+	}
+	if got := f.Answered(); len(got) != 0 {
+		t.Errorf("nobody answers, but %v", got)
+	}
+}
+
 func TestCloseIsQuickAndCleansUp(t *testing.T) {
 	before := runtime.NumGoroutine()
 	f := Open(dead(config.Node{Name: "a", Address: "192.0.2.1"}, config.Node{Name: "b", Address: "127.0.0.1:1"}), Options{})

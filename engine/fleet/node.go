@@ -27,6 +27,7 @@ type Node struct {
 	sudo    bool
 
 	patience time.Duration
+	answered string // where another process was answered; empty if not known
 	log      func(model.NodeName, string)
 
 	changed *bell

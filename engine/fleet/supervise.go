@@ -55,8 +55,10 @@ func (n *Node) run(ctx context.Context) {
 		return
 	}
 	pause := newPause()
+	to := n.target.First(n.answered)
 	for ctx.Err() == nil {
-		client, err := transport.Dial(ctx, n.target, n.keys)
+		client, err := transport.Dial(ctx, to, n.keys)
+		to = n.target
 		if err != nil {
 			n.sleep(ctx, n.refused(err, pause.NextBackOff()), nil)
 			continue

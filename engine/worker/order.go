@@ -58,6 +58,8 @@ type Order struct {
 	Passphrases map[string]string `json:"passphrases,omitempty"`
 	// Answers that servers were given, by the question; as secret.
 	Answers map[string][]string `json:"answers,omitempty"`
+	// Answered are the addresses at which nodes with several answered.
+	Answered map[model.NodeName]string `json:"answered,omitempty"`
 }
 
 // startWithin is how long a process may take to open its journal.

@@ -120,7 +120,8 @@ func (p *process) connect() {
 	}
 	p.fleet = fleet.Open(p.order.Config, fleet.Options{
 		Prompter: &secrets{passphrases: p.order.Passphrases, answers: p.order.Answers}, Patience: patience, Turns: p.store.LoginsDir(),
-		Only: append([]model.NodeName{p.plan().From, p.plan().To}, p.also()...),
+		Answered: p.order.Answered,
+		Only:     append([]model.NodeName{p.plan().From, p.plan().To}, p.also()...),
 	})
 }
 

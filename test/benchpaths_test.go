@@ -356,9 +356,13 @@ func dropped(t *testing.T) {
 // a socket at which systemd starts ssh, to one that in.sh joins with it.
 func bySockets(t *testing.T, image, from, to, key string) {
 	t.Helper()
-	in, err := os.ReadFile("../engine/relay/in.sh")
-	if err != nil {
-		t.Fatal(err)
+	var in []byte // as the package puts it together
+	for _, part := range []string{"in.sh", "join.sh"} {
+		text, err := os.ReadFile("../engine/relay/" + part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in = append(in, text...)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

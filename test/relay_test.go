@@ -142,7 +142,7 @@ func TestRelay(t *testing.T) {
 			for _, n := range the.Nodes {
 				// What ends a command kills it for good 5 s later.
 				until(t, "end of the commands on "+n.Name, 20*time.Second, func() bool {
-					out, err := n.Exec(t.Context(), "sh", "-c", "pgrep -f 'run/libvirt/qemu/[h]orcrux-' || :")
+					out, err := n.Exec(t.Context(), "sh", "-c", "grep -als 'run/libvirt/qemu/[h]orcrux-' /proc/[0-9]*/cmdline || :")
 					return err == nil && out == ""
 				})
 			}

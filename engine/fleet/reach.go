@@ -43,8 +43,8 @@ func (n *Node) Reaches(ctx context.Context, address string) (transport.Reach, st
 // knockScript opens a TCP connection and does nothing with it.
 const knockScript = `LC_ALL=C exec timeout "$3" bash -c 'exec 2>&1 3<>"/dev/tcp/$0/$1"' "$1" "$2"`
 
-// timedOut is what timeout(1) exits with when it ended the program.
-const timedOut = 124
+// TimedOut is what timeout(1) exits with when it ended the program.
+const TimedOut = 124
 
 // judgeKnock reads how the script ended and what bash said, "bash: connect:
 // Connection refused" and a line more.
@@ -53,7 +53,7 @@ func judgeKnock(code int, said string) (transport.Reach, string) {
 	switch {
 	case code == 0:
 		return transport.ReachYes, "it answers"
-	case code == timedOut:
+	case code == TimedOut:
 		return transport.ReachNo, "no answer"
 	case strings.Contains(said, "connection refused"):
 		return transport.ReachRefused, "connections are refused"

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -200,12 +201,7 @@ func (f *forwarded) Close() error {
 // let closes a connection that has done its work.
 func (f *forwarded) let(c starter) error {
 	f.mu.Lock()
-	for i, m := range f.more {
-		if m == c {
-			f.more = append(f.more[:i], f.more[i+1:]...)
-			break
-		}
-	}
+	f.more = slices.DeleteFunc(f.more, func(m starter) bool { return m == c })
 	f.mu.Unlock()
 	return c.Close()
 }

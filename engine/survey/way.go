@@ -44,9 +44,7 @@ const (
 	// listenFor is how long a program listens at reachPort to tell a host on which
 	// nobody listened from a firewall that answers in its name.
 	listenFor = 2 * time.Second
-	// timeoutCode is what timeout(1) exits with when it ended the program.
-	timeoutCode = 124
-	reachPoll   = 100 * time.Millisecond
+	reachPoll = 100 * time.Millisecond
 )
 
 // heard makes sure of a refusal: a program listens on the target for a moment
@@ -76,7 +74,7 @@ func heard(ctx context.Context, src, dst *fleet.Node, was plan.ReachFact) plan.R
 		}
 		select {
 		case code := <-ended:
-			if code != timeoutCode {
+			if code != fleet.TimedOut {
 				return was
 			}
 			return plan.ReachFact{Tried: true, Refused: true, Detail: fmt.Sprintf("connections are refused at %s even while a program listens there: a firewall", at)}

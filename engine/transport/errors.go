@@ -42,7 +42,8 @@ func (e *Error) Error() string {
 	}
 	switch {
 	case e.Class != nil && e.Err != nil && !errors.Is(e.Err, context.DeadlineExceeded):
-		fmt.Fprintf(&b, ": %v (%s)", e.Class, printable(e.Err.Error()))
+		// What was joined comes as lines.
+		fmt.Fprintf(&b, ": %v (%s)", e.Class, printable(strings.ReplaceAll(e.Err.Error(), "\n", "; ")))
 	case e.Class != nil:
 		fmt.Fprintf(&b, ": %v", e.Class)
 	case e.Err != nil:
